@@ -1,0 +1,89 @@
+--- sendapi: contents for RingCentral Engage Digital, in near real time.
+--
+--     local sendapi = require "sendapi"
+--     local client = sendapi.client(source_id, token, { domain = "acme" })
+--     local ok, err = client.messages:create { … }
+--
+-- What is not delivered is `nil, err` (error.lua). Misuse raises at the caller's line.
+local cjson = require "cjson"
+local client = require "sendapi.client"
+local core = require "sendapi.core"
+local version = require "sendapi.version"
+
+-- lua-cjson's ways to say "empty array"; its older versions have none.
+core.sentinels {
+  empty_array = cjson.empty_array,
+  empty_array_mt = cjson.empty_array_mt,
+  array_mt = cjson.array_mt,
+}
+
+local M = { _VERSION = version }
+
+--- See client.lua.
+M.client = client.new
+
+--- Checks params without sending them.
+--
+-- Errors are what the server is known to refuse; warnings what its documents say but it is not known
+-- to refuse (texts that are too long, a url that is neither http nor https).
+---@param action string `"messages.create"`
+---@param params any
+---@param options sendapi.ClientOptions|nil `source_options` and `extra_fields` count
+---@return true|nil valid
+---@return sendapi.Problem[] problems every one of them, in no promised order; may be empty
+M.validate = client.validate
+
+local function check_string(value, name)
+  if type(value) ~= "string" then
+    error(("%s: expected a string, got a %s"):format(name, type(value)), 3)
+  end
+end
+
+--- The signature of a body: lower-case hex HMAC-SHA512 (the protocol, section 1).
+---@param token string
+---@param body string the exact bytes
+---@return string hex 128 characters
+function M.sign(token, body)
+  check_string(token, "token")
+  check_string(body, "body")
+  local signer = core.signer(token)
+  local hex = signer:sign(body)
+  signer:close()
+  return hex
+end
+
+--- Whether a signature is right, in constant time. A missing one is wrong.
+---@param token string
+---@param body string the exact bytes that came
+---@param hex string|nil in either case
+---@return boolean
+function M.verify(token, body, hex)
+  check_string(token, "token")
+  check_string(body, "body")
+  if hex == nil then
+    return false
+  end
+  check_string(hex, "hex")
+  local signer = core.signer(token)
+  local right = signer:verify(body, hex)
+  signer:close()
+  return right
+end
+
+--- A file to attach: `attachments = { sendapi.file "invoice.pdf" }`. It is read when the call is made.
+---@param path string
+---@param options { filename: string?, type: "audio"|"video"|nil }|nil the name that the receiver
+-- sees, the last part of the path unless given; what an .mp4 holds
+---@return userdata
+function M.file(path, options)
+  check_string(path, "path")
+  options = options or {}
+  local filename = options.filename or path:match "[^/\\]+$" or path
+  check_string(filename, "filename")
+  if options.type ~= nil then
+    check_string(options.type, "type")
+  end
+  return core.file(path, filename, options.type)
+end
+
+return M

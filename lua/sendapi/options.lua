@@ -1,0 +1,197 @@
+--- Every option of `sendapi.client`, once: name, type, default, unit, sentence.
+--
+-- The README's table is made from this list. Times are seconds, sizes bytes.
+local core = require "sendapi.core"
+
+---@class sendapi.Option
+---@field name string
+---@field type "string"|"number"|"integer"|"boolean"|"list"
+---@field default any      nil: none
+---@field least number?    the smallest value allowed
+---@field unit string?
+---@field environment string? the variable that stands in when neither this nor `instead` is given
+---@field sentence string
+
+---@type sendapi.Option[]
+local list = {
+  {
+    name = "domain",
+    type = "string",
+    environment = "SENDAPI_DOMAIN",
+    sentence = "`acme` means `https://acme.engagement.dimelo.com`; with a dot it is the whole host",
+  },
+  {
+    name = "base_url",
+    type = "string",
+    environment = "SENDAPI_BASE_URL",
+    sentence = "scheme, host, port and path before `/realtime/sdk`; goes before `domain`",
+  },
+  {
+    name = "source_options",
+    type = "list",
+    default = {},
+    sentence = "the source's options, named as in `implementation.info`: they relax what is required",
+  },
+  {
+    name = "extra_fields",
+    type = "boolean",
+    default = false,
+    sentence = "let fields pass that the schema does not know, instead of refusing them",
+  },
+  {
+    name = "timeout",
+    type = "number",
+    default = 30,
+    least = 0.001,
+    unit = "seconds",
+    sentence = "for one whole exchange, from name resolution to the answer's last byte",
+  },
+  {
+    name = "connect_timeout",
+    type = "number",
+    default = 5,
+    least = 0.001,
+    unit = "seconds",
+    sentence = "for name resolution, connection and TLS together",
+  },
+  {
+    name = "connections",
+    type = "integer",
+    default = 16,
+    least = 1,
+    sentence = "requests of this client that may be on their way at once",
+  },
+  {
+    name = "max_pending",
+    type = "integer",
+    default = 10000,
+    least = 1,
+    sentence = "requests accepted and not answered yet; past it calls fail with `queue_full`",
+  },
+  {
+    name = "max_pending_bytes",
+    type = "integer",
+    default = 268435456,
+    least = 1,
+    unit = "bytes",
+    sentence = "the same for the sum of their bodies",
+  },
+  {
+    name = "ca_file",
+    type = "string",
+    environment = "SSL_CERT_FILE",
+    sentence = "authorities to trust (PEM) instead of the system's; TLS is always verified",
+  },
+  {
+    name = "proxy",
+    type = "string",
+    sentence = "url of a proxy; the environment's proxies are never used",
+  },
+  {
+    name = "http2",
+    type = "boolean",
+    default = false,
+    sentence = "let the server choose HTTP/2 over TLS",
+  },
+  {
+    name = "insecure_http",
+    type = "boolean",
+    default = false,
+    sentence = "let `base_url` be http to other machines than this one: nothing is encrypted then",
+  },
+}
+
+local by_name, names = {}, {}
+for _, option in ipairs(list) do
+  by_name[option.name] = option
+  names[#names + 1] = option.name
+end
+
+local function quoted_suggestion(word, words)
+  local near = type(word) == "string" and core.suggest(word, words)
+  return near and (", did you mean '%s'?"):format(near) or ""
+end
+
+local function is_list_of_strings(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  for key, item in pairs(value) do
+    if type(key) ~= "number" or type(item) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
+--- Says what is wrong with a value, or nothing.
+local function complaint(option, value)
+  if option.type == "list" then
+    return not is_list_of_strings(value) and "expected a list of strings" or nil
+  end
+  local wanted = option.type == "integer" and "number" or option.type
+  if type(value) ~= wanted then
+    return ("expected a %s, got a %s"):format(wanted, type(value))
+  end
+  if wanted ~= "number" then
+    return value == "" and "must not be empty" or nil
+  end
+  if not (value >= option.least and value < 2 ^ 53) then
+    return ("must be at least %s"):format(option.least)
+  end
+  return option.type == "integer" and value % 1 ~= 0 and "expected a whole number" or nil
+end
+
+local function check(given)
+  for name, value in pairs(given) do
+    local option = by_name[name]
+    if not option then
+      return ("unknown option '%s'%s"):format(tostring(name), quoted_suggestion(name, names))
+    end
+    local wrong = complaint(option, value)
+    if wrong then
+      return ("option '%s': %s"):format(name, wrong)
+    end
+  end
+end
+
+--- A variable that is set but empty counts as not set.
+local function from_environment(option)
+  local value = option.environment and os.getenv(option.environment)
+  return value ~= "" and value or nil
+end
+
+local M = { list = list }
+
+--- Checks what the user gave and fills in what was not: defaults, then the environment.
+---@param given table|nil
+---@return table|nil options a new table; nil when something is wrong
+---@return string|nil message
+function M.resolve(given)
+  if given ~= nil and type(given) ~= "table" then
+    return nil, ("options: expected a table, got a %s"):format(type(given))
+  end
+  given = given or {}
+  local wrong = check(given)
+  if wrong then
+    return nil, wrong
+  end
+  local resolved = {}
+  for _, option in ipairs(list) do
+    local value = given[option.name]
+    if value == nil then
+      value = option.default
+    end
+    resolved[option.name] = value
+  end
+  if not resolved.base_url and not resolved.domain then
+    resolved.base_url = from_environment(by_name.base_url)
+    resolved.domain = from_environment(by_name.domain)
+  end
+  resolved.ca_file = resolved.ca_file or from_environment(by_name.ca_file)
+  return resolved
+end
+
+M.suggestion = quoted_suggestion
+
+return M

@@ -1,0 +1,75 @@
+#include "buffer.h"
+
+#include <stdint.h> /* SIZE_MAX */
+#include <stdlib.h> /* realloc(3) free(3) */
+
+static const size_t SMALLEST = 1024;
+
+void buffer_init(struct buffer *buffer, size_t front, size_t maximum)
+{
+    *buffer = (struct buffer){.front = front, .maximum = maximum};
+}
+
+void buffer_release(struct buffer *buffer)
+{
+    free(buffer->memory);
+    buffer_init(buffer, buffer->front, buffer->maximum);
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+    buffer->length = 0;
+    buffer->failure = BUFFER_FINE;
+}
+
+static char *fail(struct buffer *buffer, enum buffer_failure failure)
+{
+    buffer->failure = failure;
+    return NULL;
+}
+
+/* Doubles until `needed` fits, but never beyond the maximum. */
+static size_t grown(const struct buffer *buffer, size_t needed)
+{
+    size_t capacity = buffer->capacity < SMALLEST ? SMALLEST : buffer->capacity;
+    while (capacity < needed) {
+        capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
+    }
+    return capacity > buffer->maximum ? buffer->maximum : capacity;
+}
+
+char *buffer_reserve_slow(struct buffer *buffer, size_t extra)
+{
+    if (buffer->failure != BUFFER_FINE) {
+        return NULL;
+    }
+    if (extra > buffer->maximum - buffer->length) {
+        return fail(buffer, BUFFER_TOO_LARGE);
+    }
+    size_t capacity = grown(buffer, buffer->length + extra);
+    if (capacity > SIZE_MAX - buffer->front) {
+        return fail(buffer, BUFFER_NO_MEMORY);
+    }
+    size_t size = buffer->front + capacity;
+    char *memory = realloc(buffer->memory, size > 0 ? size : 1);
+    if (memory == NULL) {
+        return fail(buffer, BUFFER_NO_MEMORY);
+    }
+    buffer->memory = memory;
+    buffer->capacity = capacity;
+    return memory + buffer->front + buffer->length;
+}
+
+bool buffer_take(struct buffer *buffer, void **memory, size_t *length)
+{
+    if (buffer->failure != BUFFER_FINE || buffer->memory == NULL) {
+        return false;
+    }
+    size_t size = buffer->front + buffer->length;
+    char *fitted = realloc(buffer->memory, size > 0 ? size : 1);
+    *memory = fitted != NULL ? fitted : buffer->memory;
+    *length = buffer->length;
+    buffer->memory = NULL;
+    buffer_release(buffer);
+    return true;
+}

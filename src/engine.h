@@ -1,0 +1,63 @@
+#ifndef SENDAPI_ENGINE_H
+#define SENDAPI_ENGINE_H
+
+/*
+ * The engine: one I/O thread that delivers requests, and the two queues between it and its caller.
+ *
+ *     caller                                      I/O thread
+ *     engine_submit  --- submissions -->  wait for a connection, transfer, outcome
+ *     engine_take    <----- answers ----
+ *
+ * Every request that is submitted comes back exactly once, with its outcome.
+ *
+ * Threads: one caller at a time. The I/O thread is made by the first submission, never before, so
+ * that a program may fork until then. After a fork the child's engine has no thread: see
+ * engine_is_inherited. All signals but the synchronous ones are blocked in the thread.
+ */
+
+#include <stdbool.h>
+
+#include "request.h"
+#include "visibility.h"
+
+SENDAPI_HIDDEN_BEGIN
+
+struct engine; /* opaque */
+
+/* Checks libcurl and makes an engine without a thread. On failure NULL, and *reason is a sentence
+ * (constant). */
+struct engine *engine_new(const char **reason);
+
+/* Stops the engine and frees it with all that it holds, answers not taken too. NULL is harmless. */
+void engine_free(struct engine *engine);
+
+/*
+ * Submits a request that endpoint_admit has let in. Returns false, and leaves the request with the
+ * caller, when no thread can be started.
+ */
+bool engine_submit(struct engine *engine, struct request *request);
+
+/* The next answer, or NULL. It is the caller's and counted out of its endpoint. Never blocks. */
+struct request *engine_take(struct engine *engine);
+
+/* The same answer, still the engine's: valid until engine_take or engine_free. */
+const struct request *engine_peek(struct engine *engine);
+
+/* Waits until engine_take has something, at most so many seconds. */
+bool engine_wait(struct engine *engine, double seconds);
+
+/*
+ * Ends the thread and waits for it: what was under way comes back as FAILURE_CLOSED. Idempotent. A
+ * later submission starts a new thread.
+ */
+void engine_stop(struct engine *engine);
+
+/*
+ * True in a child process of the one that made the engine. Such an engine must be left alone, not
+ * even freed: its thread is not here, its locks may be held, its connections are the parent's.
+ */
+bool engine_is_inherited(const struct engine *engine);
+
+SENDAPI_HIDDEN_END
+
+#endif

@@ -1,0 +1,48 @@
+#ifndef SENDAPI_HMAC_H
+#define SENDAPI_HMAC_H
+
+/*
+ * HMAC-SHA512 (RFC 2104, FIPS 180-4) under a key that is set once.
+ *
+ * The key is absorbed into two digest states when the signer is made; the token itself is not kept.
+ * A signature then costs the two copies and the digest of the message.
+ *
+ * Threads: a signer may be used by one thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h> /* size_t */
+
+#include "visibility.h"
+
+SENDAPI_HIDDEN_BEGIN
+
+enum {
+    HMAC_BYTES = 64,
+    HMAC_HEX = 2 * HMAC_BYTES, /* characters, without a terminator */
+};
+
+struct hmac; /* opaque: OpenSSL digest states */
+
+/* Returns a signer, or NULL without memory or without SHA-512. Free it with hmac_free. */
+struct hmac *hmac_new(const void *key, size_t length);
+
+/* Wipes the key's traces and frees. NULL is harmless. */
+void hmac_free(struct hmac *hmac);
+
+/*
+ * Writes HMAC_HEX lower-case characters, no terminator. Returns false, and writes nothing, when
+ * OpenSSL fails (no memory).
+ */
+bool hmac_sign(struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX]);
+
+/*
+ * True when `hex`, in either case, is the signature of the bytes. The time taken does not depend on
+ * where the two differ. A text of another length is never right.
+ */
+bool hmac_verify(struct hmac *hmac, const void *bytes, size_t length, const char *hex,
+                 size_t hex_length);
+
+SENDAPI_HIDDEN_END
+
+#endif

@@ -1,0 +1,69 @@
+#include "lcompat.h"
+
+#if LUA_VERSION_NUM < 502
+void compat_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
+{
+    for (; functions->name != NULL; functions++) {
+        for (int i = 0; i < upvalues; i++) {
+            lua_pushvalue(L, -upvalues);
+        }
+        lua_pushcclosure(L, functions->func, upvalues);
+        lua_setfield(L, -(upvalues + 2), functions->name);
+    }
+    lua_pop(L, upvalues);
+}
+
+int compat_absindex(lua_State *L, int index)
+{
+    return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
+}
+
+void *compat_testudata(lua_State *L, int index, const char *name)
+{
+    void *userdata = lua_touserdata(L, index);
+    if (userdata == NULL || !lua_getmetatable(L, index)) {
+        return NULL;
+    }
+    luaL_getmetatable(L, name); /* stack: metatable, the class's */
+    bool same = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return same ? userdata : NULL;
+}
+#endif
+
+void compat_anchor(lua_State *L, int index)
+{
+    lua_createtable(L, 1, 0); /* earlier Luas take only tables */
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+#if LUA_VERSION_NUM >= 502
+    lua_setuservalue(L, index > 0 ? index : index + 1);
+#else
+    (void)lua_setfenv(L, index > 0 ? index : index + 1);
+#endif
+}
+
+/* upvalue 1: the class's name */
+static int class_tostring(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return 1;
+}
+
+void compat_newclass(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction release)
+{
+    luaL_newmetatable(L, name); /* stack: class */
+    compat_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, release);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, release);
+    lua_setfield(L, -2, "__close");
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, class_tostring, 1);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "protected");
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}

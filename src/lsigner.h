@@ -1,0 +1,19 @@
+#ifndef SENDAPI_LSIGNER_H
+#define SENDAPI_LSIGNER_H
+
+#include <lua.h>
+
+#include "hmac.h"
+#include "visibility.h"
+
+SENDAPI_HIDDEN_BEGIN
+
+/* Adds `signer` to the module table on top of the stack. */
+void signer_open(lua_State *L);
+
+/* The open signer at `index`; raises when it is something else, or closed. The userdata owns it. */
+struct hmac *signer_check(lua_State *L, int index);
+
+SENDAPI_HIDDEN_END
+
+#endif

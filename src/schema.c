@@ -1,0 +1,87 @@
+#include "schema.h"
+
+#include <stdlib.h> /* calloc(3) free(3) */
+#include <string.h> /* memcpy(3) memcmp(3) */
+
+struct schema_block {
+    struct schema_block *next;
+    max_align_t memory[];
+};
+
+void *schema_allocate(struct schema *schema, size_t size)
+{
+    struct schema_block *block = calloc(1, sizeof *block + size);
+    if (block == NULL) {
+        return NULL;
+    }
+    block->next = schema->blocks;
+    schema->blocks = block;
+    return block->memory;
+}
+
+struct schema_text schema_copy(struct schema *schema, const char *bytes, size_t length)
+{
+    char *copy = schema_allocate(schema, length + 1);
+    if (copy != NULL) {
+        memcpy(copy, bytes, length);
+    }
+    return (struct schema_text){.bytes = copy, .length = length};
+}
+
+void schema_release(struct schema *schema)
+{
+    struct schema_block *block = schema->blocks;
+    while (block != NULL) {
+        struct schema_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    *schema = (struct schema){.blocks = NULL};
+}
+
+/* FNV-1a over length, first, middle and last byte: field names differ in those. */
+static size_t hash(const char *name, size_t length)
+{
+    unsigned value = 2166136261u ^ (unsigned)length;
+    if (length > 0) {
+        value = (value * 16777619u) ^ (unsigned char)name[0];
+        value = (value * 16777619u) ^ (unsigned char)name[length / 2];
+        value = (value * 16777619u) ^ (unsigned char)name[length - 1];
+    }
+    return value ^ (value >> 15);
+}
+
+bool schema_index(struct schema *schema, struct schema_object *object)
+{
+    size_t size = 4;
+    while (size < object->count * 4) {
+        size *= 2;
+    }
+    object->slots = schema_allocate(schema, size);
+    object->slot_mask = size - 1;
+    if (object->slots == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < object->count; i++) {
+        const struct schema_text *name = &object->fields[i].name;
+        size_t slot = hash(name->bytes, name->length) & object->slot_mask;
+        while (object->slots[slot] != 0) {
+            slot = (slot + 1) & object->slot_mask;
+        }
+        object->slots[slot] = (unsigned char)(i + 1);
+    }
+    return true;
+}
+
+int schema_find(const struct schema_object *object, const char *name, size_t length)
+{
+    size_t slot = hash(name, length) & object->slot_mask;
+    for (; object->slots[slot] != 0; slot = (slot + 1) & object->slot_mask) {
+        int index = object->slots[slot] - 1;
+        const struct schema_text *known = &object->fields[index].name;
+        if (known->length == length && memcmp(known->bytes, name, length) == 0) {
+            return index;
+        }
+    }
+    return -1;
+}

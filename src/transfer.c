@@ -1,0 +1,295 @@
+#include "transfer.h"
+
+#include <errno.h>  /* ECONNREFUSED */
+#include <stdlib.h> /* calloc(3) free(3) */
+#include <string.h> /* memcpy(3) strdup(3) */
+
+#include <openssl/x509_vfy.h> /* X509_V_ERR_* */
+
+static const char SIGNATURE_NAME[] = "X-SMCCSDK-SIGNATURE: ";
+
+enum {
+    IDLE_SECONDS = 50,      /* shorter than what servers and balancers keep: no race with their end */
+    LIFETIME_SECONDS = 600, /* so that a moved name is followed */
+};
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    buffer_append(&transfer->response, bytes, size * count);
+    return transfer->response.failure == BUFFER_FINE ? size * count : 0;
+}
+
+/* libcurl keeps headers in memory: a server that never ends them is cut off like a long body. */
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    (void)bytes;
+    transfer->header_bytes += size * count;
+    if (transfer->header_bytes > RESPONSE_MAXIMUM) {
+        transfer->response.failure = BUFFER_TOO_LARGE;
+        return 0;
+    }
+    return size * count;
+}
+
+/* The headers that never change; the signature's node goes before them. */
+static bool make_headers(struct transfer *transfer)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *longer = curl_slist_append(list, "Expect:"); /* else 1 s over 1 MiB */
+    transfer->headers = longer != NULL ? longer : list;
+    memcpy(transfer->signature, SIGNATURE_NAME, sizeof SIGNATURE_NAME);
+    transfer->signature_header.data = transfer->signature;
+    transfer->signature_header.next = transfer->headers;
+    return longer != NULL;
+}
+
+static void allow_http_only(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/* What holds for every request. No redirects, no cookies, no netrc: all of them libcurl's default. */
+static void set_up(struct transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &transfer->signature_header);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    (void)curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)LIFETIME_SECONDS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+#endif
+    allow_http_only(easy);
+}
+
+struct transfer *transfer_new(void)
+{
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    if (transfer == NULL) {
+        return NULL;
+    }
+    buffer_init(&transfer->response, 0, RESPONSE_MAXIMUM);
+    transfer->easy = curl_easy_init();
+    if (transfer->easy == NULL || !make_headers(transfer)) {
+        transfer_free(transfer);
+        return NULL;
+    }
+    set_up(transfer);
+    return transfer;
+}
+
+void transfer_free(struct transfer *transfer)
+{
+    if (transfer == NULL) {
+        return;
+    }
+    if (transfer->easy != NULL) {
+        curl_easy_cleanup(transfer->easy);
+    }
+    curl_slist_free_all(transfer->headers);
+    buffer_release(&transfer->response);
+    endpoint_release(transfer->endpoint);
+    free(transfer);
+}
+
+struct transfer *transfer_of(CURL *easy)
+{
+    char *transfer = NULL;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    return (struct transfer *)(void *)transfer;
+}
+
+/* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
+static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *settings)
+{
+    CURLcode result = curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+    if (result == CURLE_OK) {
+        result = curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent);
+    }
+    if (result == CURLE_OK && settings->ca_file != NULL) {
+        result = curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+    }
+    if (result == CURLE_OK) {
+        result = curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy ? settings->proxy : "");
+    }
+    if (result == CURLE_OK) {
+        result = curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                                  (long)(settings->http2 ? CURL_HTTP_VERSION_2TLS
+                                                         : CURL_HTTP_VERSION_1_1));
+    }
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
+    return result;
+}
+
+/* Sets the handle up anew when it last served another endpoint, another authority file above all. */
+static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
+{
+    if (transfer->endpoint == endpoint) {
+        return CURLE_OK;
+    }
+    if (transfer->endpoint != NULL) {
+        endpoint_release(transfer->endpoint);
+        transfer->endpoint = NULL;
+        curl_easy_reset(transfer->easy);
+        set_up(transfer);
+    }
+    CURLcode result = set_endpoint(transfer->easy, &endpoint->settings);
+    if (result != CURLE_OK) {
+        curl_easy_reset(transfer->easy);
+        set_up(transfer);
+        return result;
+    }
+    endpoint_retain(endpoint);
+    transfer->endpoint = endpoint;
+    return CURLE_OK;
+}
+
+static void load(struct transfer *transfer, struct request *request)
+{
+    memcpy(transfer->signature + sizeof SIGNATURE_NAME - 1, request->signature, HMAC_HEX + 1);
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request_body(request));
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                           (curl_off_t)request->length);
+    buffer_clear(&transfer->response);
+    transfer->header_bytes = 0;
+    transfer->error[0] = '\0';
+    transfer->request = request;
+    request->outcome.attempts++;
+}
+
+bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request)
+{
+    CURLcode result = turn_to(transfer, request->endpoint);
+    if (result != CURLE_OK) {
+        request->outcome.failure = FAILURE_CONNECTION_FAILED;
+        request->outcome.reason = strdup(curl_easy_strerror(result));
+        return false;
+    }
+    load(transfer, request);
+    if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
+        transfer->request = NULL;
+        request->outcome.failure = FAILURE_NO_MEMORY;
+        return false;
+    }
+    return true;
+}
+
+static enum failure failure_of_certificate(CURL *easy)
+{
+    long verified = X509_V_OK;
+    (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verified);
+    switch (verified) {
+    case X509_V_OK: /* libcurl compares the name itself, after OpenSSL was content */
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return FAILURE_CERTIFICATE_WRONG_HOST;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_CERT_HAS_EXPIRED: return FAILURE_CERTIFICATE_EXPIRED;
+    default: return FAILURE_CERTIFICATE_UNTRUSTED;
+    }
+}
+
+static enum failure failure_of_connect(CURL *easy)
+{
+    long error = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+    return error == ECONNREFUSED ? FAILURE_CONNECTION_REFUSED : FAILURE_CONNECTION_FAILED;
+}
+
+static enum failure failure_of_write(const struct transfer *transfer)
+{
+    return transfer->response.failure == BUFFER_NO_MEMORY ? FAILURE_NO_MEMORY
+                                                          : FAILURE_RESPONSE_TOO_LARGE;
+}
+
+/* What it means that no whole answer came. */
+static enum failure failure_of_result(const struct transfer *transfer, CURLcode result)
+{
+    switch (result) {
+    case CURLE_OPERATION_TIMEDOUT: return FAILURE_TIMEOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY: return FAILURE_NAME_NOT_RESOLVED;
+    case CURLE_COULDNT_CONNECT: return failure_of_connect(transfer->easy);
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: return FAILURE_CONNECTION_CLOSED;
+    case CURLE_PEER_FAILED_VERIFICATION: return failure_of_certificate(transfer->easy);
+    case CURLE_SSL_CACERT_BADFILE: return FAILURE_CERTIFICATE_UNTRUSTED;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ENGINE_INITFAILED: return FAILURE_TLS_FAILED;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer without a status line */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: return FAILURE_RESPONSE_INVALID;
+    case CURLE_WRITE_ERROR: return failure_of_write(transfer);
+    case CURLE_OUT_OF_MEMORY: return FAILURE_NO_MEMORY;
+    default: return FAILURE_CONNECTION_FAILED;
+    }
+}
+
+static void keep_body(struct outcome *outcome, const struct buffer *response)
+{
+    size_t length =
+        response->length < OUTCOME_BODY_MAXIMUM ? response->length : OUTCOME_BODY_MAXIMUM;
+    outcome->body = length > 0 ? malloc(length) : NULL;
+    if (outcome->body != NULL) {
+        memcpy(outcome->body, buffer_bytes(response), length);
+        outcome->body_length = length;
+    }
+}
+
+static void write_outcome(struct transfer *transfer, CURLcode result)
+{
+    struct outcome *outcome = &transfer->request->outcome;
+    const struct buffer *response = &transfer->response;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &outcome->status);
+    if (result == CURLE_OK) {
+        outcome->failure = failure_of_answer(
+            outcome->status, response->length > 0 ? buffer_bytes(response) : "", response->length);
+    } else {
+        outcome->failure = failure_of_result(transfer, result);
+        outcome->reason =
+            strdup(transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result));
+    }
+    if (outcome->failure != FAILURE_NONE) {
+        keep_body(outcome, response);
+    }
+}
+
+static struct request *remove_from(struct transfer *transfer, CURLM *multi)
+{
+    struct request *request = transfer->request;
+    (void)curl_multi_remove_handle(multi, transfer->easy);
+    transfer->request = NULL;
+    return request;
+}
+
+struct request *transfer_end(struct transfer *transfer, CURLM *multi, CURLcode result)
+{
+    write_outcome(transfer, result);
+    return remove_from(transfer, multi);
+}
+
+struct request *transfer_cancel(struct transfer *transfer, CURLM *multi)
+{
+    transfer->request->outcome.failure = FAILURE_CLOSED;
+    return remove_from(transfer, multi);
+}
