@@ -20,9 +20,9 @@ size_t date_format(double seconds, char text[DATE_SIZE])
     if (gmtime_r(&time, &parts) == NULL) {
         return 0;
     }
-    int length = snprintf(text, DATE_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
-                          parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
-                          parts.tm_sec);
+    int length =
+        snprintf(text, DATE_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
+                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
     if (length < 0 || length >= DATE_SIZE - 5) {
         return 0;
     }

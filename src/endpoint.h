@@ -20,16 +20,16 @@ SENDAPI_HIDDEN_BEGIN
 struct request;
 
 struct endpoint_settings {
-    const char *url;             /* whole, with the source id */
+    const char *url; /* whole, with the source id */
     const char *user_agent;
-    const char *ca_file;         /* NULL: libcurl's own authorities */
-    const char *proxy;           /* NULL: none, whatever the environment says */
-    long timeout_ms;             /* for the whole exchange */
-    long connect_timeout_ms;     /* for name, connection and TLS together */
-    size_t connections;          /* requests on their way at once */
-    size_t max_pending;          /* requests accepted and not answered yet */
-    size_t max_pending_bytes;    /* their bodies */
-    bool http2;                  /* let the server choose HTTP/2 over TLS */
+    const char *ca_file;      /* NULL: libcurl's own authorities */
+    const char *proxy;        /* NULL: none, whatever the environment says */
+    long timeout_ms;          /* for the whole exchange */
+    long connect_timeout_ms;  /* for name, connection and TLS together */
+    size_t connections;       /* requests on their way at once */
+    size_t max_pending;       /* requests accepted and not answered yet */
+    size_t max_pending_bytes; /* their bodies */
+    bool http2;               /* let the server choose HTTP/2 over TLS */
 };
 
 struct endpoint {
@@ -39,8 +39,8 @@ struct endpoint {
     atomic_size_t pending_bytes;
 
     /* the I/O thread's own */
-    size_t active;          /* requests on their way */
-    struct request *first;  /* requests that wait for a connection, in order */
+    size_t active;         /* requests on their way */
+    struct request *first; /* requests that wait for a connection, in order */
     struct request **last;
 };
 

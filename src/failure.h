@@ -82,8 +82,8 @@ const struct failure_row *failure_row(enum failure failure);
 const char *failure_class_name(enum failure_class class);
 
 /*
- * What an answer means: 200 with the body `ok` is FAILURE_NONE. White space around the body does not
- * count, and a text that only begins like a row of the server's table is not that row.
+ * What an answer means: 200 with the body `ok` is FAILURE_NONE. White space around the body does
+ * not count, and a text that only begins like a row of the server's table is not that row.
  */
 enum failure failure_of_answer(long status, const char *body, size_t length);
 

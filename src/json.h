@@ -22,15 +22,15 @@ enum {
 
 /*
  * Appends the text quoted and escaped. Returns false when it is not valid UTF-8 (RFC 3629: no
- * surrogates, no overlong forms, nothing above U+10FFFF); part of it may have been appended by then.
- * NUL bytes are characters like any other.
+ * surrogates, no overlong forms, nothing above U+10FFFF); part of it may have been appended by
+ * then. NUL bytes are characters like any other.
  */
 bool json_append_string(struct buffer *buffer, const char *text, size_t length);
 
 void json_append_integer(struct buffer *buffer, int64_t integer);
 
-/* Appends the shortest text that reads back as the same number; false when there is none (nan, inf).
- * Does not depend on the locale. */
+/* Appends the shortest text that reads back as the same number; false when there is none (nan,
+ * inf). Does not depend on the locale. */
 bool json_append_number(struct buffer *buffer, double number);
 
 void json_append_literal(struct buffer *buffer, const char *literal);

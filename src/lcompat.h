@@ -57,7 +57,8 @@ static inline bool compat_isinteger(lua_State *L, int index)
 #endif
 }
 
-/* Keeps the value on top of the stack, which is popped, alive as long as the userdata at `index`. */
+/* Keeps the value on top of the stack, which is popped, alive as long as the userdata at `index`.
+ */
 void compat_anchor(lua_State *L, int index);
 
 /*

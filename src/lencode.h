@@ -19,8 +19,8 @@
 SENDAPI_HIDDEN_BEGIN
 
 struct encoder {
-    struct buffer buffer;        /* with REQUEST_FRONT */
-    const void *empty_array;     /* lua-cjson's values, known by their address; NULL: none */
+    struct buffer buffer;    /* with REQUEST_FRONT */
+    const void *empty_array; /* lua-cjson's values, known by their address; NULL: none */
     const void *empty_array_mt;
     const void *array_mt;
 };
@@ -32,8 +32,8 @@ void encode_open(lua_State *L);
 struct encoder *encoder_push(lua_State *L);
 
 /*
- * Writes the value at `index` into encoder->buffer, which is emptied first. On failure returns false
- * and pushes the problem (lproblem.h); else pushes nothing.
+ * Writes the value at `index` into encoder->buffer, which is emptied first. On failure returns
+ * false and pushes the problem (lproblem.h); else pushes nothing.
  */
 bool encoder_write(lua_State *L, struct encoder *encoder, const struct schema *schema, int index);
 

@@ -36,7 +36,7 @@ struct lengine {
 
 struct lendpoint {
     struct endpoint *endpoint; /* NULL once closed */
-    struct lengine *owner;     /* anchored in this userdata, and made before it, so finalized after */
+    struct lengine *owner; /* anchored in this userdata, and made before it, so finalized after */
 };
 
 /* ---- problems and outcomes ---- */
@@ -326,11 +326,8 @@ static int endpoint_pending(lua_State *L)
 }
 
 static const luaL_Reg engine_methods[] = {
-    {"open", lengine_open_endpoint},
-    {"take", lengine_take},
-    {"wait", lengine_wait},
-    {"close", lengine_close},
-    {NULL, NULL},
+    {"open", lengine_open_endpoint}, {"take", lengine_take}, {"wait", lengine_wait},
+    {"close", lengine_close},        {NULL, NULL},
 };
 
 static const luaL_Reg submit_method[] = {{"submit", lengine_submit}, {NULL, NULL}};

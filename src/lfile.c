@@ -1,7 +1,8 @@
 /*
  * core.file(path, filename, type) -> file
  *
- * `path` is where it is read, `filename` what the receiver sees, `type` nil or the attachment's type.
+ * `path` is where it is read, `filename` what the receiver sees, `type` nil or the attachment's
+ * type.
  */
 
 #include "lfile.h"

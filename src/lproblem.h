@@ -4,8 +4,8 @@
 /*
  * What is wrong with a table, and where: the first problem only, or all of them.
  *
- * A problem is a Lua table { code, field, message, severity }: `field` is the path ("params.author.id"),
- * `message` a sentence that begins with it, `severity` "error" or "warning".
+ * A problem is a Lua table { code, field, message, severity }: `field` is the path
+ * ("params.author.id"), `message` a sentence that begins with it, `severity` "error" or "warning".
  */
 
 #include <stdbool.h>
@@ -30,9 +30,9 @@ struct path {
 
 struct problems {
     lua_State *L;
-    bool all;     /* collect them all, warnings too; else stop at the first */
-    bool failed;  /* an error was reported */
-    int slot;     /* stack index of the list, nil until the first */
+    bool all;    /* collect them all, warnings too; else stop at the first */
+    bool failed; /* an error was reported */
+    int slot;    /* stack index of the list, nil until the first */
     size_t count;
 };
 

@@ -120,8 +120,8 @@ static bool is_relaxed(struct compiler *compiler)
 {
     lua_State *L = compiler->L;
     bool relaxed = false;
-    lua_getfield(L, -1, "unless_option");           /* field, option */
-    lua_getfield(L, OPTIONS, "source_options");     /* field, option, list */
+    lua_getfield(L, -1, "unless_option");       /* field, option */
+    lua_getfield(L, OPTIONS, "source_options"); /* field, option, list */
     for (size_t i = 1; lua_istable(L, -1) && i <= compat_rawlen(L, -1); i++) {
         (void)compat_rawgeti(L, -1, i);
         relaxed = relaxed || lua_rawequal(L, -1, -3);

@@ -36,17 +36,17 @@ struct outcome {
     enum failure failure; /* FAILURE_NONE: delivered */
     long status;          /* HTTP, 0 without an answer */
     unsigned attempts;
-    char *body;           /* what the server said, at most OUTCOME_BODY_MAXIMUM; NULL: nothing,
-                             or it was delivered */
+    char *body; /* what the server said, at most OUTCOME_BODY_MAXIMUM; NULL: nothing,
+                   or it was delivered */
     size_t body_length;
-    char *reason;         /* libcurl's words when there was no answer, terminated; or NULL */
+    char *reason; /* libcurl's words when there was no answer, terminated; or NULL */
 };
 
 struct request {
-    struct request *next;      /* the link of whatever list the owner keeps it in */
-    struct endpoint *endpoint; /* a reference */
-    uint64_t ticket;           /* the caller's name for it */
-    size_t length;             /* bytes of the body */
+    struct request *next;         /* the link of whatever list the owner keeps it in */
+    struct endpoint *endpoint;    /* a reference */
+    uint64_t ticket;              /* the caller's name for it */
+    size_t length;                /* bytes of the body */
     char signature[HMAC_HEX + 1]; /* terminated */
     struct outcome outcome;
 };

@@ -73,13 +73,27 @@ bool schema_index(struct schema *schema, struct schema_object *object)
     return true;
 }
 
+static bool same(const struct schema_text *known, const char *text, size_t length)
+{
+    return known->length == length && memcmp(known->bytes, text, length) == 0;
+}
+
+int schema_find_choice(const struct schema_type *type, const char *text, size_t length)
+{
+    for (size_t i = 0; i < type->choice_count; i++) {
+        if (same(&type->choices[i], text, length)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 int schema_find(const struct schema_object *object, const char *name, size_t length)
 {
     size_t slot = hash(name, length) & object->slot_mask;
     for (; object->slots[slot] != 0; slot = (slot + 1) & object->slot_mask) {
         int index = object->slots[slot] - 1;
-        const struct schema_text *known = &object->fields[index].name;
-        if (known->length == length && memcmp(known->bytes, name, length) == 0) {
+        if (same(&object->fields[index].name, name, length)) {
             return index;
         }
     }

@@ -2,9 +2,9 @@
 #define SENDAPI_SCHEMA_H
 
 /*
- * A compiled schema: what lua/sendapi/schema.lua says (the meaning of every word stands there), laid
- * out for the encoder. It never changes once it is compiled. Everything in it lives in the schema's
- * own blocks and dies with it.
+ * A compiled schema: what lua/sendapi/schema.lua says (the meaning of every word stands there),
+ * laid out for the encoder. It never changes once it is compiled. Everything in it lives in the
+ * schema's own blocks and dies with it.
  */
 
 #include <stdbool.h>
@@ -42,12 +42,12 @@ struct schema_object;
 
 struct schema_type {
     enum schema_kind kind;
-    size_t maximum;                      /* characters or items; 0: none */
-    bool word_keys;                      /* map */
-    const struct schema_type *of;        /* array, one_or_many, map */
-    const struct schema_object *object;  /* object */
-    struct schema_text tag;              /* variant: the field that decides */
-    const struct schema_text *choices;   /* choice: the values; variant: the tag's values */
+    size_t maximum;                     /* characters or items; 0: none */
+    bool word_keys;                     /* map */
+    const struct schema_type *of;       /* array, one_or_many, map */
+    const struct schema_object *object; /* object */
+    struct schema_text tag;             /* variant: the field that decides */
+    const struct schema_text *choices;  /* choice: the values; variant: the tag's values */
     size_t choice_count;
     const struct schema_object **variants; /* variant: one for each choice */
 };
@@ -57,19 +57,19 @@ struct schema_field {
     struct schema_text key; /* as it is written: "name": */
     struct schema_type type;
     bool required;
-    uint64_t unless;               /* the siblings that waive it */
-    uint64_t with;                 /* the sibling that makes it required, as a set of one */
-    int when;                      /* the index of the sibling whose value decides; -1: none */
+    uint64_t unless; /* the siblings that waive it */
+    uint64_t with;   /* the sibling that makes it required, as a set of one */
+    int when;        /* the index of the sibling whose value decides; -1: none */
     struct schema_text when_value;
-    int flag;                      /* the index of the sibling object with the flag; -1: none */
+    int flag; /* the index of the sibling object with the flag; -1: none */
     struct schema_text flag_name;
 };
 
 struct schema_object {
     struct schema_field *fields;
     size_t count;
-    bool file;             /* takes a sendapi.file instead of a table */
-    unsigned char *slots;  /* hash table of field indices plus one; 0 is empty */
+    bool file;            /* takes a sendapi.file instead of a table */
+    unsigned char *slots; /* hash table of field indices plus one; 0 is empty */
     size_t slot_mask;
 };
 
@@ -78,8 +78,8 @@ struct schema {
     struct schema_text root_name; /* what paths begin with */
     struct schema_text prefix;    /* what is written before and after the value */
     struct schema_text suffix;
-    bool extra_fields;            /* fields that the schema does not know pass through */
-    struct schema_block *blocks;  /* the memory of all of the above */
+    bool extra_fields;           /* fields that the schema does not know pass through */
+    struct schema_block *blocks; /* the memory of all of the above */
 };
 
 /* Zeroed memory that lives as long as the schema; NULL without memory. */
@@ -93,6 +93,9 @@ void schema_release(struct schema *schema);
 
 /* Builds the slots of an object whose fields have their names; false without memory. */
 bool schema_index(struct schema *schema, struct schema_object *object);
+
+/* The index of a text among the type's choices, or -1. */
+int schema_find_choice(const struct schema_type *type, const char *text, size_t length);
 
 /* The index of a field, or -1. */
 int schema_find(const struct schema_object *object, const char *name, size_t length);

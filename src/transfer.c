@@ -9,7 +9,7 @@
 static const char SIGNATURE_NAME[] = "X-SMCCSDK-SIGNATURE: ";
 
 enum {
-    IDLE_SECONDS = 50,      /* shorter than what servers and balancers keep: no race with their end */
+    IDLE_SECONDS = 50, /* shorter than what servers and balancers keep: no race with their end */
     LIFETIME_SECONDS = 600, /* so that a moved name is followed */
 };
 
@@ -54,7 +54,8 @@ static void allow_http_only(CURL *easy)
 #endif
 }
 
-/* What holds for every request. No redirects, no cookies, no netrc: all of them libcurl's default. */
+/* What holds for every request. No redirects, no cookies, no netrc: all of them libcurl's default.
+ */
 static void set_up(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
@@ -128,16 +129,17 @@ static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *setting
         result = curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy ? settings->proxy : "");
     }
     if (result == CURLE_OK) {
-        result = curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                                  (long)(settings->http2 ? CURL_HTTP_VERSION_2TLS
-                                                         : CURL_HTTP_VERSION_1_1));
+        result = curl_easy_setopt(
+            easy, CURLOPT_HTTP_VERSION,
+            (long)(settings->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     }
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
     return result;
 }
 
-/* Sets the handle up anew when it last served another endpoint, another authority file above all. */
+/* Sets the handle up anew when it last served another endpoint, another authority file above all.
+ */
 static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
 {
     if (transfer->endpoint == endpoint) {
@@ -195,7 +197,8 @@ static enum failure failure_of_certificate(CURL *easy)
     long verified = X509_V_OK;
     (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verified);
     switch (verified) {
-    case X509_V_OK: /* libcurl compares the name itself, after OpenSSL was content */
+    case X509_V_OK: /* libcurl compares the name itself, when OpenSSL is content … */
+    case X509_V_ERR_UNSPECIFIED: /* … and says this until the comparison is over */
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH: return FAILURE_CERTIFICATE_WRONG_HOST;
     case X509_V_ERR_CERT_NOT_YET_VALID:

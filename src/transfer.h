@@ -19,8 +19,8 @@ struct transfer {
     struct transfer *next; /* the engine's lists of idle and of busy ones */
     struct transfer *previous;
     CURL *easy;
-    struct request *request;   /* owned while busy, else NULL */
-    struct endpoint *endpoint; /* what the handle is set up for; a reference, or NULL */
+    struct request *request;            /* owned while busy, else NULL */
+    struct endpoint *endpoint;          /* what the handle is set up for; a reference, or NULL */
     struct curl_slist signature_header; /* links to the headers that never change */
     struct curl_slist *headers;
     char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX];

@@ -19,6 +19,9 @@ core.sentinels {
 
 local M = { _VERSION = version }
 
+--- Every code that an error may have: a list of { code, class, message }.
+M.errors = core.failures
+
 --- See client.lua.
 M.client = client.new
 

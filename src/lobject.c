@@ -1,0 +1,306 @@
+/* Objects, files in the place of objects, and variants: parts of the walk (lwalk.h). */
+
+#include <string.h> /* memcmp(3) strerror(3) */
+
+#include "base64.h"
+#include "json.h"
+#include "lcompat.h"
+#include "lfile.h"
+#include "lwalk.h"
+#include "suggest.h"
+
+static bool is_empty_table(lua_State *L, int index)
+{
+    lua_pushnil(L);
+    if (lua_next(L, index) == 0) {
+        return true;
+    }
+    lua_pop(L, 2);
+    return false;
+}
+
+/* The server takes an empty set, and an empty text in a required field, for an absent one. */
+static bool is_filled(const struct walk *walk, int index)
+{
+    switch (lua_type(walk->L, index)) {
+    case LUA_TSTRING: return compat_rawlen(walk->L, index) > 0;
+    case LUA_TTABLE: return !is_empty_table(walk->L, index);
+    default: return !is_empty_array(walk, index);
+    }
+}
+
+struct members {
+    uint64_t present;                 /* fields that are there */
+    uint64_t filled;                  /* … and not empty */
+    bool extra;                       /* there are fields that the schema does not know */
+    int slots[SCHEMA_MAXIMUM_FIELDS]; /* stack indices of what is present */
+};
+
+static bool report_unknown(struct walk *walk, const struct schema_object *object, const char *name,
+                           size_t length, const struct path *path)
+{
+    struct path member = {.parent = path, .name = name, .length = length};
+    struct suggestion best = {NULL, 0};
+    for (size_t i = 0; i < object->count; i++) {
+        const struct schema_text *known = &object->fields[i].name;
+        suggest_consider(&best, name, length, known->bytes, known->length);
+    }
+    return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS,
+                          best.word != NULL ? "unknown field, did you mean '%s'?"
+                                            : "unknown field%s",
+                          best.word != NULL ? best.word : "");
+}
+
+/* Takes the key and value on top of the stack: keeps a known field's value, leaves the key on top.
+ */
+static bool gather_member(struct walk *walk, const struct schema_object *object,
+                          struct members *members, const struct path *path)
+{
+    lua_State *L = walk->L;
+    size_t length;
+    if (lua_type(L, -2) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
+                              "expected names as keys, got a %s", luaL_typename(L, -1));
+    }
+    const char *name = lua_tolstring(L, -2, &length);
+    int index = schema_find(object, name, length);
+    if (index < 0) {
+        lua_pop(L, 1);
+        members->extra = true;
+        return walk->schema->extra_fields || report_unknown(walk, object, name, length, path);
+    }
+    if (is_null(L, -1)) {
+        lua_pop(L, 1);
+        return true;
+    }
+    uint64_t bit = UINT64_C(1) << index;
+    members->slots[index] = lua_gettop(L);
+    members->present |= bit;
+    members->filled |= is_filled(walk, lua_gettop(L)) ? bit : 0;
+    lua_pushvalue(L, -2);
+    return true;
+}
+
+static bool gather_members(struct walk *walk, const struct schema_object *object, int index,
+                           struct members *members, const struct path *path)
+{
+    lua_pushnil(walk->L);
+    while (lua_next(walk->L, index) != 0) {
+        if (!gather_member(walk, object, members, path)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_value(lua_State *L, const struct members *members, int index,
+                      const struct schema_text *value)
+{
+    size_t length;
+    if ((members->present >> index & 1) == 0 || lua_type(L, members->slots[index]) != LUA_TSTRING) {
+        return false;
+    }
+    const char *text = lua_tolstring(L, members->slots[index], &length);
+    return length == value->length && memcmp(text, value->bytes, length) == 0;
+}
+
+static bool is_needed(const struct walk *walk, const struct schema_field *field,
+                      const struct members *members)
+{
+    return (field->required && (field->unless & members->filled) == 0) ||
+           (field->with & members->filled) != 0 ||
+           (field->when >= 0 && has_value(walk->L, members, field->when, &field->when_value));
+}
+
+static const char *alternative(const struct schema_object *object, uint64_t unless)
+{
+    for (size_t i = 0; i < object->count; i++) {
+        if ((unless >> i & 1) != 0) {
+            return object->fields[i].name.bytes;
+        }
+    }
+    return NULL;
+}
+
+static bool report_missing(struct walk *walk, const struct schema_object *object,
+                           const struct schema_field *field, bool present, const struct path *path)
+{
+    struct path member = {.parent = path, .name = field->name.bytes, .length = field->name.length};
+    const char *other = alternative(object, field->unless);
+    return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS, "%s%s%s%s",
+                          present ? "must not be empty" : "is missing",
+                          other != NULL ? ", unless there is '" : "", other != NULL ? other : "",
+                          other != NULL ? "'" : "");
+}
+
+static bool check_required(struct walk *walk, const struct schema_object *object,
+                           const struct members *members, const struct path *path)
+{
+    for (size_t i = 0; i < object->count; i++) {
+        const struct schema_field *field = &object->fields[i];
+        bool filled = (members->filled >> i & 1) != 0;
+        if (!filled && is_needed(walk, field, members) &&
+            !report_missing(walk, object, field, (members->present >> i & 1) != 0, path)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The sibling that a field needs has its flag, or is missing, which is told elsewhere. */
+static bool check_flag(struct walk *walk, const struct schema_object *object,
+                       const struct schema_field *field, const struct members *members,
+                       const struct path *path)
+{
+    lua_State *L = walk->L;
+    if ((members->present >> field->flag & 1) == 0 ||
+        lua_type(L, members->slots[field->flag]) != LUA_TTABLE) {
+        return true;
+    }
+    lua_pushlstring(L, field->flag_name.bytes, field->flag_name.length);
+    int type = compat_rawget(L, members->slots[field->flag]);
+    bool set = type == LUA_TBOOLEAN && lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
+    if (set) {
+        return true;
+    }
+    const struct schema_text *sibling = &object->fields[field->flag].name;
+    struct path parent = {.parent = path, .name = sibling->bytes, .length = sibling->length};
+    struct path member = {
+        .parent = &parent, .name = field->flag_name.bytes, .length = field->flag_name.length};
+    return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS,
+                          "must be true where there is '%s'", field->name.bytes);
+}
+
+static bool encode_members(struct walk *walk, const struct schema_object *object,
+                           const struct members *members, const struct path *path)
+{
+    bool first = true;
+    for (size_t i = 0; i < object->count; i++) {
+        const struct schema_field *field = &object->fields[i];
+        if ((members->present >> i & 1) == 0) {
+            continue;
+        }
+        struct path member = {
+            .parent = path, .name = field->name.bytes, .length = field->name.length};
+        if (!first) {
+            buffer_append_byte(walk->out, ',');
+        }
+        first = false;
+        buffer_append(walk->out, field->key.bytes, field->key.length);
+        if (!encode_value(walk, &field->type, members->slots[i], &member)) {
+            return false;
+        }
+        if (field->flag >= 0 && (members->filled >> i & 1) != 0 &&
+            !check_flag(walk, object, field, members, path)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool encode_extra(struct walk *walk, const struct schema_object *object, int index,
+                         const struct members *members, const struct path *path)
+{
+    static const struct schema_type any = {.kind = SCHEMA_ANY};
+    return !members->extra || !walk->schema->extra_fields ||
+           encode_entries(walk, &any, index, object, members->present == 0, path);
+}
+
+static bool encode_table(struct walk *walk, const struct schema_object *object, int index,
+                         const struct path *path)
+{
+    struct members members;
+    members.present = 0;
+    members.filled = 0;
+    members.extra = false;
+    if (!lua_checkstack(walk->L, 2 * SCHEMA_MAXIMUM_FIELDS + LUA_MINSTACK)) {
+        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS, "lies too deep");
+    }
+    int top = lua_gettop(walk->L);
+    buffer_append_byte(walk->out, '{');
+    bool go_on = gather_members(walk, object, index, &members, path) &&
+                 check_required(walk, object, &members, path) &&
+                 encode_members(walk, object, &members, path) &&
+                 encode_extra(walk, object, index, &members, path);
+    buffer_append_byte(walk->out, '}');
+    lua_settop(walk->L, top);
+    return go_on;
+}
+
+static bool report_file(struct walk *walk, const struct file *file, enum base64_file result,
+                        int error, const struct path *path)
+{
+    return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS, "cannot read '%s': %s",
+                          file->path,
+                          result == BASE64_FILE_FAILED ? strerror(error) : "not a regular file");
+}
+
+static bool encode_file(struct walk *walk, const struct file *file, const struct path *path)
+{
+    int error = 0;
+    json_append_literal(walk->out, "{\"content\":\"");
+    enum base64_file result = base64_append_file(walk->out, file->path, &error);
+    if (result != BASE64_FILE_FINE) {
+        return report_file(walk, file, result, error, path);
+    }
+    json_append_literal(walk->out, "\",\"filename\":");
+    bool valid = json_append_string(walk->out, file->filename, file->filename_length);
+    if (file->type_length > 0) {
+        json_append_literal(walk->out, ",\"type\":");
+        valid = json_append_string(walk->out, file->type, file->type_length) && valid;
+    }
+    buffer_append_byte(walk->out, '}');
+    return valid || walk->out->failure != BUFFER_FINE ||
+           problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
+                          "the file's name or type is not valid UTF-8");
+}
+
+bool encode_object(struct walk *walk, const struct schema_object *object, int index,
+                   const struct path *path)
+{
+    const struct file *file = NULL;
+    if (lua_type(walk->L, index) == LUA_TTABLE) {
+        return encode_table(walk, object, index, path);
+    }
+    if (object->file && (file = file_test(walk->L, index)) != NULL) {
+        return encode_file(walk, file, path);
+    }
+    return error_of_type(walk, path, "a table", index);
+}
+
+static bool report_variant(struct walk *walk, const struct schema_type *type, const char *tag,
+                           size_t length, const struct path *path)
+{
+    char shown[PRINTABLE_SIZE];
+    struct suggestion best = {NULL, 0};
+    for (size_t i = 0; i < type->choice_count; i++) {
+        suggest_consider(&best, tag, length, type->choices[i].bytes, type->choices[i].length);
+    }
+    return problems_error(
+        &walk->problems, path, FAILURE_INVALID_PARAMS,
+        best.word != NULL ? "there is no '%s', did you mean '%s'?" : "there is no '%s'%s",
+        problems_printable(tag, length, shown), best.word != NULL ? best.word : "");
+}
+
+bool encode_variant(struct walk *walk, const struct schema_type *type, int index,
+                    const struct path *path)
+{
+    lua_State *L = walk->L;
+    struct path member = {.parent = path, .name = type->tag.bytes, .length = type->tag.length};
+    if (lua_type(L, index) != LUA_TTABLE) {
+        return error_of_type(walk, path, "a table", index);
+    }
+    size_t length = 0;
+    lua_pushlstring(L, type->tag.bytes, type->tag.length);
+    bool tagged = compat_rawget(L, index) == LUA_TSTRING;
+    const char *tag = tagged ? lua_tolstring(L, -1, &length) : ""; /* the table keeps it alive */
+    lua_pop(L, 1);
+    if (length == 0) {
+        return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS, "is missing");
+    }
+    int variant = schema_find_choice(type, tag, length);
+    return variant >= 0 ? encode_table(walk, type->variants[variant], index, path)
+                        : report_variant(walk, type, tag, length, &member);
+}
