@@ -217,7 +217,8 @@ describe("delivery", function()
 
     it("takes structured contents where the source has them", function()
       local sender = client "messaging"
-      assert.is_true(sender.messages:create(message { structured_content = content, author = puppet }))
+      local params = message { structured_content = content, author = puppet }
+      assert.is_true(sender.messages:create(params))
     end)
   end)
 

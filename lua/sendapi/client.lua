@@ -69,8 +69,8 @@ end
 ---@field private_messages sendapi.PrivateMessages
 ---@field threads sendapi.Threads
 ---@field users sendapi.Users
----@field status sendapi.Status
----@field typing sendapi.Typing
+---@field status sendapi.StatusActions
+---@field typing sendapi.TypingActions
 local Client = {}
 Client.__name = "sendapi.Client"
 

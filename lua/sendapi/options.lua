@@ -30,7 +30,7 @@ local list = {
     name = "source_options",
     type = "list",
     default = {},
-    sentence = "the source's options, named as in `implementation.info`: they relax what is required",
+    sentence = "the source's options, as in `implementation.info`: they relax what is required",
   },
   {
     name = "extra_fields",

@@ -15,11 +15,11 @@
 --   one_or_many    one `of`, or a sequence of them
 --   map            an object with free keys and values of type `of`; `word_keys = true`: the keys
 --                  are made of letters, "-" and "_"
---   object         `fields`, written in their order; `file = true`: takes a `sendapi.file` as well
+--   object         `fields`, written in their order; `file = true`: or a `sendapi.file`
 --   variant        an object whose field `tag` says by which of the objects in `of` it is read
 --
--- `maximum`, `choices`, `word_keys` and the form of a url are what the documents say but the server is
--- not known to refuse: they give warnings, never a refusal.
+-- `maximum`, `choices`, `word_keys` and the form of a url are what the documents say but the server
+-- is not known to refuse: they give warnings, never a refusal.
 --
 -- A field is `{ name, type }` and may say when it must be there and not empty:
 --

@@ -1,0 +1,120 @@
+---@meta
+--- The shapes that the public functions take and give (the protocol, section 3), for editors.
+-- Nothing here runs; what is checked stands in schema.lua and options.lua.
+
+---@alias sendapi.Text string|number a number becomes its decimal text
+---@alias sendapi.Date string|number text in any form, or epoch seconds
+
+---@class sendapi.ClientOptions
+---@field domain string?           `acme`, or a whole host with a dot
+---@field base_url string?         goes before `domain`
+---@field source_options string[]? the source's options, as in `implementation.info`
+---@field extra_fields boolean?    let unknown fields pass
+---@field timeout number?          seconds for a whole exchange, 30
+---@field connect_timeout number?  seconds, 5
+---@field connections integer?     requests on their way at once, 16
+---@field max_pending integer?     requests accepted and not answered, 10000
+---@field max_pending_bytes integer? 268435456
+---@field ca_file string?          PEM
+---@field proxy string?
+---@field http2 boolean?
+---@field insecure_http boolean?
+
+---@class sendapi.Problem
+---@field code string     `invalid_params`, `request_too_large` or `warning`
+---@field severity "error"|"warning"
+---@field field string    the path: `params.author.screenname`
+---@field message string  the path and a sentence
+
+---@class sendapi.Message
+---@field id sendapi.Text
+---@field thread_id sendapi.Text? required, unless the source has `messages.unthreaded`
+---@field author sendapi.User
+---@field body sendapi.Text? required, unless there are attachments
+---@field attachments (sendapi.Attachment|userdata)[]? tables, or `sendapi.file`
+---@field actions string[]?
+---@field categories string[]?
+---@field context_data table<string, string|string[]>?
+---@field created_at sendapi.Date?
+---@field updated_at sendapi.Date?
+---@field display_url string?
+---@field format "html"|"text"|nil
+---@field in_reply_to_id sendapi.Text?
+---@field ip string?
+---@field language string?
+---@field structured_content sendapi.StructuredContent? needs a puppetizable author
+---@field structured_reply { payload: string }?
+
+---@class sendapi.PrivateMessage: sendapi.Message without `thread_id`
+---@field recipient sendapi.User
+
+---@class sendapi.Thread
+---@field id sendapi.Text
+---@field author sendapi.User? required, as `body` is, unless the source has `threads.no_content`
+---@field body sendapi.Text?
+---@field title sendapi.Text?
+---@field actions string[]?
+---@field categories string[]?
+---@field context_data table<string, string|string[]>?
+---@field created_at sendapi.Date?
+---@field updated_at sendapi.Date?
+---@field display_url string?
+---@field format "html"|"text"|nil
+---@field ip string?
+
+---@class sendapi.User
+---@field id sendapi.Text
+---@field screenname sendapi.Text
+---@field created_at sendapi.Date
+---@field updated_at sendapi.Date?
+---@field firstname string?
+---@field lastname string?
+---@field avatar_url string?
+---@field email string?
+---@field home_phone sendapi.Text?
+---@field mobile_phone sendapi.Text?
+---@field puppetizable boolean? the identity belongs to agents
+---@field gender "man"|"woman"|nil
+---@field context_data table<string, string|string[]>?
+
+---@class sendapi.Attachment
+---@field url string?      or `content` with `filename`
+---@field content string?  base64
+---@field filename string?
+---@field type "audio"|"video"|nil
+
+---@class sendapi.StructuredContent
+---@field type "select"|"rich_link"|"template"|"carousel"
+---@field items table[]?
+---@field title string?
+---@field subtitle string?
+---@field url string?
+---@field url_text string?
+---@field attachment_url string?
+
+---@class sendapi.Status
+---@field id sendapi.Text the message that was read
+
+---@class sendapi.Typing
+---@field thread_id sendapi.Text?      required, unless there is `in_reply_to_id`, which wins
+---@field in_reply_to_id sendapi.Text?
+---@field preview sendapi.Text?        required by `typing.start`, unknown to `typing.stop`
+
+---@class sendapi.Messages
+---@field create fun(self, params: sendapi.Message): true|nil, sendapi.Error|nil
+
+---@class sendapi.PrivateMessages
+---@field create fun(self, params: sendapi.PrivateMessage): true|nil, sendapi.Error|nil
+
+---@class sendapi.Threads
+---@field create fun(self, params: sendapi.Thread): true|nil, sendapi.Error|nil
+
+---@class sendapi.Users
+---@field create fun(self, params: sendapi.User): true|nil, sendapi.Error|nil
+
+---@class sendapi.StatusActions
+---@field mark_as_read fun(self, params: sendapi.Status): true|nil, sendapi.Error|nil
+
+---@class sendapi.TypingActions
+---@field start fun(self, params: sendapi.Typing): true|nil, sendapi.Error|nil
+---@field stop fun(self, params: sendapi.Typing): true|nil, sendapi.Error|nil

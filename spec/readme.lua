@@ -1,0 +1,78 @@
+--- Keeps the README's tables and example the same as what they show.
+--
+--     lua5.4 spec/readme.lua          writes them
+--     lua5.4 spec/readme.lua --check  only says whether they are right, by its exit status
+--
+-- Such a part stands between <!-- name --> and <!-- end --> lines.
+local errors = require "sendapi.error"
+local options = require "sendapi.options"
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function default_of(option)
+  local default = option.default
+  if default == nil then
+    return option.environment and ("`%s`"):format(option.environment) or ""
+  end
+  if type(default) == "table" then
+    return "none"
+  end
+  return ("%s%s"):format(tostring(default), option.unit == "seconds" and " s" or "")
+end
+
+local parts = {}
+
+function parts.options()
+  local rows = { "| option | default | |", "|-|-|-|" }
+  for _, option in ipairs(options.list) do
+    rows[#rows + 1] = ("| `%s` | %s | %s |"):format(
+      option.name,
+      default_of(option),
+      option.sentence
+    )
+  end
+  return table.concat(rows, "\n")
+end
+
+function parts.errors()
+  local rows = { "| code | class | |", "|-|-|-|" }
+  for _, code in ipairs(errors.codes) do
+    rows[#rows + 1] = ("| `%s` | %s | %s |"):format(code.code, code.class, code.message)
+  end
+  return table.concat(rows, "\n")
+end
+
+function parts.quickstart()
+  return "```lua\n" .. read "examples/quickstart.lua" .. "```"
+end
+
+local function render(text)
+  local seen = {}
+  local marked = "(<!%-%- ([%w_]+) %-%->\n)(.-)(<!%-%- end %-%->)"
+  local rendered = text:gsub(marked, function(begin, name, _, last)
+    seen[name] = true
+    return begin .. assert(parts[name], "no part is called " .. name)() .. "\n" .. last
+  end)
+  for name in pairs(parts) do
+    assert(seen[name], "README.md lacks the part " .. name)
+  end
+  return rendered
+end
+
+local before = read "README.md"
+local after = render(before)
+if arg[1] == "--check" then
+  if before ~= after then
+    io.stderr:write "README.md differs from what it shows: run lua5.4 spec/readme.lua\n"
+    os.exit(1)
+  end
+elseif before ~= after then
+  local file = assert(io.open("README.md", "wb"))
+  file:write(after)
+  file:close()
+end
