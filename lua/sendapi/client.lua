@@ -125,7 +125,7 @@ for _, action in ipairs(actions) do
 end
 
 --- A name that is not there is a typing error: say so where it stands.
-function Client:__index(name)
+function Client.__index(_, name)
   local method = Client[name]
   if method == nil then
     error(

@@ -27,8 +27,8 @@ M.client = client.new
 
 --- Checks params without sending them.
 --
--- Errors are what the server is known to refuse; warnings what its documents say but it is not known
--- to refuse (texts that are too long, a url that is neither http nor https).
+-- Errors are what the server is known to refuse; warnings what its documents say but it is not
+-- known to refuse (texts that are too long, a url that is neither http nor https).
 ---@param action string `"messages.create"`
 ---@param params any
 ---@param options sendapi.ClientOptions|nil `source_options` and `extra_fields` count
@@ -73,7 +73,7 @@ function M.verify(token, body, hex)
   return right
 end
 
---- A file to attach: `attachments = { sendapi.file "invoice.pdf" }`. It is read when the call is made.
+--- A file to attach: `attachments = { sendapi.file "invoice.pdf" }`. It is read by the call.
 ---@param path string
 ---@param options { filename: string?, type: "audio"|"video"|nil }|nil the name that the receiver
 -- sees, the last part of the path unless given; what an .mp4 holds

@@ -28,7 +28,7 @@
 --   unless_option   … or when the source has this option (PROTOCOL: options)
 --   with            required only when this sibling field is there
 --   when            required only when the sibling `when[1]` is `when[2]`
---   flag            when this field is there, the sibling object `flag[1]` must have `flag[2] = true`
+--   flag            when this field is there, the sibling `flag[1]` must have `flag[2] = true`
 
 local text = { kind = "string" }
 local date = { kind = "date" }
