@@ -1,0 +1,159 @@
+--- nginx's configuration for one sandbox, and what has to be known of the system to write it.
+local shell = require "sendapi.sandbox.shell"
+
+local quote, run = shell.quote, shell.run
+
+local configuration = {}
+
+-- `{{name}}` is replaced. Every path is relative to the sandbox's directory.
+local template = [[
+{{modules}}
+{{user}}
+worker_processes 1;
+worker_rlimit_nofile 8192;
+pid nginx.pid;
+error_log error.log {{log}};
+events {
+  worker_connections 4096;
+}
+http {
+  access_log off;
+  default_type text/plain;
+  client_max_body_size 64m;
+  client_body_buffer_size 128k;
+  client_body_temp_path temporary;
+  proxy_temp_path temporary;
+  fastcgi_temp_path temporary;
+  uwsgi_temp_path temporary;
+  scgi_temp_path temporary;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  lua_package_path "{{path}};;";
+  lua_package_cpath ";;";
+  init_by_lua_block { require("sendapi.sandbox.nginx").load() }
+  init_worker_by_lua_block { require("sendapi.sandbox.nginx").watch({{owner}}) }
+  server {
+    listen 127.0.0.1:{{http}};
+    listen 127.0.0.1:{{https}} ssl;
+    ssl_certificate localhost.pem;
+    ssl_certificate_key localhost.key;
+    location / {
+      content_by_lua_block { require("sendapi.sandbox.nginx").handle() }
+    }
+  }
+  server {
+    listen 127.0.0.1:{{https_other_name}} ssl;
+    ssl_certificate other.pem;
+    ssl_certificate_key other.key;
+    location / {
+      content_by_lua_block { require("sendapi.sandbox.nginx").handle() }
+    }
+  }
+}
+]]
+
+--- A template with its `{{name}}`s replaced.
+---@param text string
+---@param values table<string, string|number>
+---@return string
+function configuration.fill(text, values)
+  return (text:gsub("{{([%w_]+)}}", values))
+end
+
+--- Where `require` finds this library: the part of this file's path before "sendapi/".
+local function library_directory()
+  local source = debug.getinfo(1, "S").source:gsub("^@", "")
+  local directory = source:match "^(.+)sendapi/sandbox/[^/]*$" or "."
+  local ok, output = run("CDPATH= cd -- " .. quote(directory) .. " && pwd")
+  return ok and output or nil, output
+end
+
+local function find_nginx(name)
+  local path = 'PATH="$PATH:/usr/sbin:/usr/local/sbin:/usr/local/openresty/bin"; '
+  for _, candidate in ipairs(name and { name } or { "openresty", "nginx" }) do
+    local ok, output = run(path .. "command -v " .. quote(candidate))
+    if ok then
+      return output
+    end
+  end
+  return nil, ("%s was not found; the sandbox needs nginx with its Lua module"):format(
+    name or "neither openresty nor nginx"
+  )
+end
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then
+    file:close()
+  end
+  return file ~= nil
+end
+
+--- The directives that load nginx's Lua module, where it is one that is loaded.
+local function module_directives(nginx)
+  local _, description = run(quote(nginx) .. " -V")
+  local directory = description:match "%-%-modules%-path=(%S+)" or ""
+  local directives = {}
+  for _, name in ipairs { "ndk_http_module.so", "ngx_http_lua_module.so" } do
+    local path = directory .. "/" .. name
+    if exists(path) then
+      directives[#directives + 1] = ("load_module %s;"):format(path)
+    end
+  end
+  return table.concat(directives, "\n")
+end
+
+--- This process's id, and the directive that keeps nginx's worker under the user who starts it.
+local function read_owner()
+  local ok, output = run 'echo "$PPID $(id -u) $(id -un) $(id -gn)"'
+  local pid, user_id, user, group = output:match "^(%d+) (%d+) (%S+) (%S+)$"
+  if not ok or not pid then
+    return nil, output
+  end
+  return pid, user_id == "0" and ("user %s %s;"):format(user, group) or ""
+end
+
+--- LuaJIT in nginx must not be sent to the libraries of another Lua.
+local function environment()
+  return _VERSION == "Lua 5.1" and "" or "env -u LUA_PATH -u LUA_CPATH"
+end
+
+--- Everything `render` needs except the ports, and what starting nginx needs; nothing in it changes
+-- from one attempt to the next.
+---@param options sendapi.sandbox.Options
+---@param directory string where the sandbox lives
+---@return table<string, string>|nil values
+---@return string|nil message
+function configuration.gather(options, directory)
+  local nginx, message = find_nginx(options.nginx)
+  if not nginx then
+    return nil, message
+  end
+  local owner, user = read_owner()
+  local library, reason = library_directory()
+  if not owner or not library then
+    return nil, "the sandbox could not look around: " .. tostring(not owner and user or reason)
+  end
+  local path = ("%s/?.lua;%s/?/init.lua"):format(library, library)
+  return {
+    directory = quote(directory),
+    environment = environment(),
+    log = options.log or "error",
+    modules = module_directives(nginx),
+    nginx = quote(nginx),
+    owner = owner,
+    path = path:gsub('[\\"]', "\\%0"),
+    user = user,
+  }
+end
+
+--- The text of nginx.conf.
+---@param values table<string, string|number> of `gather`, with the ports `http`, `https` and
+--- `https_other_name`
+---@return string
+function configuration.render(values)
+  return configuration.fill(template, values)
+end
+
+return configuration
