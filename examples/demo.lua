@@ -114,4 +114,4 @@ if not ok then
   error(message_of_error, 0)
 end
 print(failed == 0 and "\nAll as it should be." or ("\n%d not as it should be."):format(failed))
-os.exit(failed == 0, true)
+os.exit(failed == 0 and 0 or 1)

@@ -7,21 +7,22 @@
 
 #include <openssl/evp.h> /* EVP_EncodeBlock(3) */
 
-enum { PIECE = 3 * 4096 }; /* bytes encoded at once: a multiple of three, so no padding within */
+enum {
+    PIECE = 3 * 4096, /* bytes encoded at once: a multiple of three, so no padding within */
+    ENCODED = PIECE / 3 * 4,
+};
 
 static size_t encoded_length(size_t length)
 {
     return (length / 3 + (length % 3 != 0)) * 4;
 }
 
-/* EVP_EncodeBlock adds a terminator, hence the byte more. */
+/* EVP_EncodeBlock adds a terminator, for which a buffer that is just large enough has no room. */
 static void append_piece(struct buffer *buffer, const unsigned char *bytes, size_t length)
 {
-    char *end = buffer_reserve(buffer, encoded_length(length) + 1);
-    if (end != NULL) {
-        int written = EVP_EncodeBlock((unsigned char *)end, bytes, (int)length);
-        buffer->length += (size_t)written;
-    }
+    unsigned char encoded[ENCODED + 1];
+    int written = EVP_EncodeBlock(encoded, bytes, (int)length);
+    buffer_append(buffer, encoded, (size_t)written);
 }
 
 void base64_append(struct buffer *buffer, const void *bytes, size_t length)
@@ -83,7 +84,7 @@ enum base64_file base64_append_file(struct buffer *buffer, const char *path, int
     }
     enum base64_file result = BASE64_FILE_NOT_REGULAR;
     if (S_ISREG(status.st_mode)) {
-        (void)buffer_reserve(buffer, encoded_length((size_t)status.st_size) + 1);
+        (void)buffer_reserve(buffer, encoded_length((size_t)status.st_size));
         result = append_open_file(buffer, file, error);
     }
     (void)close(file);

@@ -62,7 +62,7 @@ char *buffer_reserve_slow(struct buffer *buffer, size_t extra)
 
 bool buffer_take(struct buffer *buffer, void **memory, size_t *length)
 {
-    if (buffer->failure != BUFFER_FINE || buffer->memory == NULL) {
+    if (buffer->failure != BUFFER_FINE || buffer->length == 0) {
         return false;
     }
     size_t size = buffer->front + buffer->length;

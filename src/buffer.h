@@ -56,7 +56,7 @@ char *buffer_reserve_slow(struct buffer *buffer, size_t extra);
 /*
  * Hands the memory over: `*memory` points at the front room, the bytes follow it; to be freed with
  * free(3). The buffer is empty afterwards. Returns false, and hands over nothing, when the buffer
- * failed or nothing was ever appended. Memory beyond the bytes is given back first.
+ * failed or is empty. Memory beyond the bytes is given back first.
  */
 bool buffer_take(struct buffer *buffer, void **memory, size_t *length);
 

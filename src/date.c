@@ -15,7 +15,10 @@ size_t date_format(double seconds, char text[DATE_SIZE])
     if ((double)time > seconds) {
         time--; /* the cast rounds towards zero, a clock rounds down */
     }
-    int milliseconds = (int)((seconds - (double)time) * 1000.0);
+    int milliseconds = (int)((seconds - (double)time) * 1000.0 + 0.5);
+    if (milliseconds > 999) {
+        milliseconds = 999; /* not into the next second, which may be that of another year */
+    }
     struct tm parts;
     if (gmtime_r(&time, &parts) == NULL) {
         return 0;

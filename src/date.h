@@ -14,8 +14,8 @@ enum {
 };
 
 /*
- * Writes 2012-10-01T17:18:40Z, with milliseconds (rounded down) when there are any, and returns the
- * length. Returns 0 for what is not a number or lies outside the years 1 to 9999.
+ * Writes 2012-10-01T17:18:40Z, with milliseconds (the nearest of that second) when there are any,
+ * and returns the length. Returns 0 for what is not a number or lies outside the years 1 to 9999.
  */
 size_t date_format(double seconds, char text[DATE_SIZE]);
 

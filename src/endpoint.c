@@ -55,12 +55,14 @@ void endpoint_release(struct endpoint *endpoint)
 /* Adds to a counter unless it would pass the limit. */
 static bool add_within(atomic_size_t *counter, size_t amount, size_t limit)
 {
-    size_t before = atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
-    if (amount <= limit && before <= limit - amount) {
-        return true;
-    }
-    atomic_fetch_sub_explicit(counter, amount, memory_order_relaxed);
-    return false;
+    size_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    do {
+        if (amount > limit || before > limit - amount) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(counter, &before, before + amount,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
 }
 
 bool endpoint_admit(struct endpoint *endpoint, size_t bytes)

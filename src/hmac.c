@@ -76,18 +76,23 @@ static bool digest(EVP_MD_CTX *work, const EVP_MD_CTX *keyed, const void *bytes,
            EVP_DigestFinal_ex(work, out, NULL) == 1;
 }
 
-bool hmac_sign(struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX])
+static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
 {
     static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < HMAC_BYTES; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+}
+
+bool hmac_sign(struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX])
+{
     unsigned char out[HMAC_BYTES];
     if (!digest(hmac->work, hmac->inner, bytes, length, out) ||
         !digest(hmac->work, hmac->outer, out, sizeof out, out)) {
         return false;
     }
-    for (size_t i = 0; i < HMAC_BYTES; i++) {
-        hex[2 * i] = digits[out[i] >> 4];
-        hex[2 * i + 1] = digits[out[i] & 15];
-    }
+    write_hex(out, hex);
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include <math.h>     /* isfinite(3) */
 #include <stdio.h>    /* snprintf(3) */
 #include <stdlib.h>   /* strtod(3) */
-#include <string.h>   /* strchr(3) strlen(3) */
+#include <string.h>   /* memcpy(3) strchr(3) strlen(3) */
 
 /* What a byte needs: nothing, an escape, or a look at the sequence it begins. */
 enum { PLAIN = 0, ESCAPED = 1, SEQUENCE = 2 };
@@ -91,11 +91,29 @@ static void append_escape(struct buffer *buffer, unsigned char byte)
     }
 }
 
+/* Most texts need no escape: one look and one copy. Returns how far it came; the end quote counts. */
+static size_t append_plain(struct buffer *buffer, const char *text, size_t length)
+{
+    char *end = buffer_reserve(buffer, length + 2);
+    if (end == NULL) {
+        return 0;
+    }
+    size_t run = plain_run((const unsigned char *)text, length);
+    *end = '"';
+    memcpy(end + 1, text, run);
+    end[run + 1] = '"'; /* overwritten when there is more */
+    buffer->length += run + (run == length ? 2 : 1);
+    return run + (run == length);
+}
+
 bool json_append_string(struct buffer *buffer, const char *text, size_t length)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    buffer_append_byte(buffer, '"');
-    for (size_t at = 0; at < length;) {
+    size_t begun = append_plain(buffer, text, length);
+    if (begun > length) {
+        return true;
+    }
+    for (size_t at = begun; at < length;) {
         int class = byte_class(bytes[at]);
         if (class == ESCAPED) {
             append_escape(buffer, bytes[at++]);

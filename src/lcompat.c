@@ -33,13 +33,13 @@ void *compat_testudata(lua_State *L, int index, const char *name)
 
 void compat_anchor(lua_State *L, int index)
 {
-    lua_createtable(L, 1, 0); /* earlier Luas take only tables */
+    lua_createtable(L, 1, 0); /* earlier Luas take only tables; it takes the value's place */
     lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
 #if LUA_VERSION_NUM >= 502
-    lua_setuservalue(L, index > 0 ? index : index + 1);
+    lua_setuservalue(L, index);
 #else
-    (void)lua_setfenv(L, index > 0 ? index : index + 1);
+    (void)lua_setfenv(L, index);
 #endif
 }
 

@@ -54,19 +54,34 @@ bool encode_value(struct walk *walk, const struct schema_type *type, int index,
     }
 }
 
-/* Leaves the list of problems, or nil, on top of the stack. */
-static void encode_root(struct walk *walk, int index, bool all)
+static void encode_once(struct walk *walk, int index, const struct path *root)
 {
     const struct schema *schema = walk->schema;
-    struct path root = {.name = schema->root_name.bytes, .length = schema->root_name.length};
-    problems_begin(&walk->problems, walk->L, all);
     buffer_clear(walk->out);
     buffer_append(walk->out, schema->prefix.bytes, schema->prefix.length);
-    (void)encode_value(walk, &schema->root, index, &root);
+    (void)encode_value(walk, &schema->root, index, root);
     buffer_append(walk->out, schema->suffix.bytes, schema->suffix.length);
     if (walk->out->failure == BUFFER_NO_MEMORY) {
         luaL_error(walk->L, "not enough memory");
     }
+}
+
+/*
+ * Leaves the list of problems, or nil, on top of the stack. A walk into which a finalizer put one of
+ * its own has lost its buffer to that, and is walked again.
+ */
+static void encode_root(struct walk *walk, int index, bool all)
+{
+    const struct schema *schema = walk->schema;
+    struct path root = {.name = schema->root_name.bytes, .length = schema->root_name.length};
+    int top = lua_gettop(walk->L);
+    unsigned mine;
+    do {
+        lua_settop(walk->L, top);
+        problems_begin(&walk->problems, walk->L, all);
+        mine = ++walk->encoder->walks;
+        encode_once(walk, index, &root);
+    } while (walk->encoder->walks != mine);
     if (walk->out->failure == BUFFER_TOO_LARGE && (all || !walk->problems.failed)) {
         (void)problems_error(&walk->problems, &root, FAILURE_REQUEST_TOO_LARGE,
                              "the request is larger than %d bytes", REQUEST_MAXIMUM);
@@ -132,6 +147,7 @@ static int schema_validate(lua_State *L)
     lua_pushboolean(L, !walk.problems.failed);
     lua_insert(L, -2);
     if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
         lua_newtable(L);
     }
     return 2;

@@ -23,6 +23,7 @@ struct encoder {
     const void *empty_array; /* lua-cjson's values, known by their address; NULL: none */
     const void *empty_array_mt;
     const void *array_mt;
+    unsigned walks; /* begun so far: a finalizer may encode, too, while another walk allocates */
 };
 
 /* Adds `compile` and `sentinels` to the module table on top of the stack. */

@@ -194,7 +194,6 @@ static int lengine_submit(lua_State *L)
     if (target->endpoint == NULL) {
         return refuse(L, FAILURE_CLOSED);
     }
-    struct hmac *signer = signer_check(L, 3);
     const struct schema *schema = schema_check(L, 4);
     struct encoder *encoder = lua_touserdata(L, lua_upvalueindex(1));
     lua_settop(L, 5);
@@ -202,6 +201,11 @@ static int lengine_submit(lua_State *L)
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
+    }
+    /* now, because a finalizer that ran meanwhile may have closed them */
+    struct hmac *signer = signer_check(L, 3);
+    if (signer == NULL || target->endpoint == NULL) {
+        return refuse(L, FAILURE_CLOSED);
     }
     return submit_encoded(L, self, target->endpoint, encoder, signer);
 }

@@ -51,45 +51,51 @@ static bool report_unknown(struct walk *walk, const struct schema_object *object
                           best.word != NULL ? best.word : "");
 }
 
-/* Takes the key and value on top of the stack: keeps a known field's value, leaves the key on top.
+/*
+ * Looks at the key at `top` + 1 and the value above it. A known field's value stays where it is, below
+ * a copy of its key for lua_next; of anything else only the key stays.
  */
-static bool gather_member(struct walk *walk, const struct schema_object *object,
+static bool gather_member(struct walk *walk, const struct schema_object *object, int top,
                           struct members *members, const struct path *path)
 {
     lua_State *L = walk->L;
     size_t length;
-    if (lua_type(L, -2) != LUA_TSTRING) {
-        lua_pop(L, 1);
+    if (lua_type(L, top + 1) != LUA_TSTRING) {
+        lua_settop(L, top + 1);
         return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
                               "expected names as keys, got a %s", luaL_typename(L, -1));
     }
-    const char *name = lua_tolstring(L, -2, &length);
+    const char *name = lua_tolstring(L, top + 1, &length);
     int index = schema_find(object, name, length);
     if (index < 0) {
-        lua_pop(L, 1);
+        lua_settop(L, top + 1);
         members->extra = true;
         return walk->schema->extra_fields || report_unknown(walk, object, name, length, path);
     }
-    if (is_null(L, -1)) {
-        lua_pop(L, 1);
+    if (is_null(L, top + 2)) {
+        lua_settop(L, top + 1);
         return true;
     }
     uint64_t bit = UINT64_C(1) << index;
-    members->slots[index] = lua_gettop(L);
+    members->slots[index] = top + 2;
     members->present |= bit;
-    members->filled |= is_filled(walk, lua_gettop(L)) ? bit : 0;
-    lua_pushvalue(L, -2);
+    members->filled |= is_filled(walk, top + 2) ? bit : 0;
+    lua_pushvalue(L, top + 1);
     return true;
 }
 
 static bool gather_members(struct walk *walk, const struct schema_object *object, int index,
                            struct members *members, const struct path *path)
 {
+    int top = lua_gettop(walk->L);
+    uint64_t present = 0;
     lua_pushnil(walk->L);
     while (lua_next(walk->L, index) != 0) {
-        if (!gather_member(walk, object, members, path)) {
+        if (!gather_member(walk, object, top, members, path)) {
             return false;
         }
+        top += members->present != present ? 2 : 0;
+        present = members->present;
     }
     return true;
 }
@@ -137,10 +143,10 @@ static bool report_missing(struct walk *walk, const struct schema_object *object
 static bool check_required(struct walk *walk, const struct schema_object *object,
                            const struct members *members, const struct path *path)
 {
-    for (size_t i = 0; i < object->count; i++) {
+    uint64_t missing = (object->always | object->sometimes) & ~members->filled;
+    for (size_t i = 0; missing >> i != 0; i++) {
         const struct schema_field *field = &object->fields[i];
-        bool filled = (members->filled >> i & 1) != 0;
-        if (!filled && is_needed(walk, field, members) &&
+        if ((missing >> i & 1) != 0 && is_needed(walk, field, members) &&
             !report_missing(walk, object, field, (members->present >> i & 1) != 0, path)) {
             return false;
         }
@@ -173,6 +179,24 @@ static bool check_flag(struct walk *walk, const struct schema_object *object,
                           "must be true where there is '%s'", field->name.bytes);
 }
 
+/* An empty table means that the object is absent: its own required fields do not count then. */
+static bool encode_member(struct walk *walk, const struct schema_field *field, int slot,
+                          bool filled, const struct path *path)
+{
+    bool is_object = field->type.kind == SCHEMA_OBJECT || field->type.kind == SCHEMA_VARIANT;
+    if (is_object && !filled && lua_type(walk->L, slot) == LUA_TTABLE) {
+        json_append_literal(walk->out, "{}");
+        return true;
+    }
+    return encode_value(walk, &field->type, slot, path);
+}
+
+/* The first field's key goes without its comma. */
+static void append_key(struct walk *walk, const struct schema_field *field, bool first)
+{
+    buffer_append(walk->out, field->key.bytes + first, field->key.length - first);
+}
+
 static bool encode_members(struct walk *walk, const struct schema_object *object,
                            const struct members *members, const struct path *path)
 {
@@ -184,12 +208,10 @@ static bool encode_members(struct walk *walk, const struct schema_object *object
         }
         struct path member = {
             .parent = path, .name = field->name.bytes, .length = field->name.length};
-        if (!first) {
-            buffer_append_byte(walk->out, ',');
-        }
+        append_key(walk, field, first);
         first = false;
-        buffer_append(walk->out, field->key.bytes, field->key.length);
-        if (!encode_value(walk, &field->type, members->slots[i], &member)) {
+        if (!encode_member(walk, field, members->slots[i], (members->filled >> i & 1) != 0,
+                           &member)) {
             return false;
         }
         if (field->flag >= 0 && (members->filled >> i & 1) != 0 &&
@@ -232,8 +254,9 @@ static bool encode_table(struct walk *walk, const struct schema_object *object, 
 static bool report_file(struct walk *walk, const struct file *file, enum base64_file result,
                         int error, const struct path *path)
 {
+    char shown[PRINTABLE_SIZE];
     return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS, "cannot read '%s': %s",
-                          file->path,
+                          problems_printable(file->path, strlen(file->path), shown),
                           result == BASE64_FILE_FAILED ? strerror(error) : "not a regular file");
 }
 
@@ -284,23 +307,36 @@ static bool report_variant(struct walk *walk, const struct schema_type *type, co
         problems_printable(tag, length, shown), best.word != NULL ? best.word : "");
 }
 
+/* The tag is on top of the stack. */
+static bool encode_tagged(struct walk *walk, const struct schema_type *type, int index,
+                          const struct path *path)
+{
+    lua_State *L = walk->L;
+    struct path member = {.parent = path, .name = type->tag.bytes, .length = type->tag.length};
+    size_t length = 0;
+    if (is_null(L, -1) || (lua_type(L, -1) == LUA_TSTRING && compat_rawlen(L, -1) == 0)) {
+        return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS, "is missing");
+    }
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        return error_of_type(walk, &member, "a string", -1);
+    }
+    const char *tag = lua_tolstring(L, -1, &length);
+    int variant = schema_find_choice(type, tag, length);
+    return variant >= 0 ? encode_table(walk, type->variants[variant], index, path)
+                        : report_variant(walk, type, tag, length, &member);
+}
+
 bool encode_variant(struct walk *walk, const struct schema_type *type, int index,
                     const struct path *path)
 {
     lua_State *L = walk->L;
-    struct path member = {.parent = path, .name = type->tag.bytes, .length = type->tag.length};
     if (lua_type(L, index) != LUA_TTABLE) {
         return error_of_type(walk, path, "a table", index);
     }
-    size_t length = 0;
+    int top = lua_gettop(L);
     lua_pushlstring(L, type->tag.bytes, type->tag.length);
-    bool tagged = compat_rawget(L, index) == LUA_TSTRING;
-    const char *tag = tagged ? lua_tolstring(L, -1, &length) : ""; /* the table keeps it alive */
-    lua_pop(L, 1);
-    if (length == 0) {
-        return problems_error(&walk->problems, &member, FAILURE_INVALID_PARAMS, "is missing");
-    }
-    int variant = schema_find_choice(type, tag, length);
-    return variant >= 0 ? encode_table(walk, type->variants[variant], index, path)
-                        : report_variant(walk, type, tag, length, &member);
+    (void)compat_rawget(L, index);
+    bool go_on = encode_tagged(walk, type, index, path);
+    lua_settop(L, top);
+    return go_on;
 }

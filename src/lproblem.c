@@ -60,7 +60,7 @@ static void add(struct problems *problems, const char *field, const char *code,
                 const char *severity, const char *message)
 {
     lua_State *L = problems->L;
-    if (++problems->count > PROBLEMS_MAXIMUM || !lua_checkstack(L, 8)) {
+    if (!lua_checkstack(L, 8)) {
         return;
     }
     if (lua_isnil(L, problems->slot)) {
@@ -73,7 +73,7 @@ static void add(struct problems *problems, const char *field, const char *code,
     set_text(L, "severity", severity);
     lua_pushfstring(L, "%s: %s", field, message);
     lua_setfield(L, -2, "message");
-    lua_rawseti(L, problems->slot, (int)problems->count);
+    lua_rawseti(L, problems->slot, ++problems->count);
 }
 
 bool problems_error(struct problems *problems, const struct path *path, enum failure failure,
@@ -87,7 +87,9 @@ bool problems_error(struct problems *problems, const struct path *path, enum fai
     va_end(arguments);
     (void)write_path(path, field);
     problems->failed = true;
-    add(problems, field, failure_row(failure)->code, "error", message);
+    if (problems->errors++ < PROBLEMS_MAXIMUM) {
+        add(problems, field, failure_row(failure)->code, "error", message);
+    }
     return problems->all;
 }
 
@@ -103,5 +105,7 @@ void problems_warning(struct problems *problems, const struct path *path, const 
     (void)vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     (void)write_path(path, field);
-    add(problems, field, "warning", "warning", message);
+    if (problems->warnings++ < PROBLEMS_MAXIMUM) {
+        add(problems, field, "warning", "warning", message);
+    }
 }

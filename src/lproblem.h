@@ -18,7 +18,8 @@
 
 SENDAPI_HIDDEN_BEGIN
 
-enum { PROBLEMS_MAXIMUM = 100 }; /* that are kept: a hostile table must not fill the memory */
+/* Errors that are kept, and as many warnings: a hostile table must not fill the memory. */
+enum { PROBLEMS_MAXIMUM = 100 };
 
 /* A step of a path; lives on the C stack while what it names is looked at. */
 struct path {
@@ -30,10 +31,12 @@ struct path {
 
 struct problems {
     lua_State *L;
-    bool all;    /* collect them all, warnings too; else stop at the first */
-    bool failed; /* an error was reported */
-    int slot;    /* stack index of the list, nil until the first */
-    size_t count;
+    bool all;      /* collect them all, warnings too; else stop at the first */
+    bool failed;   /* an error was reported */
+    int slot;      /* stack index of the list, nil until the first */
+    int count;     /* in the list */
+    size_t errors; /* reported so far */
+    size_t warnings;
 };
 
 /* Pushes the slot for the list. It stays on the stack for as long as `problems` is used. */

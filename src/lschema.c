@@ -23,6 +23,8 @@
 enum {
     DEFINITION = 1, /* where the arguments stand on the stack */
     OPTIONS = 2,
+    SCHEMA = 3,
+    NAMES = 4,
     DEEPEST = 16, /* types within types; a definition that holds itself ends here */
 };
 
@@ -87,11 +89,12 @@ static size_t size_field(struct compiler *compiler, const char *name)
     return value;
 }
 
-/* "name": as JSON, made once. */
+/* ,"name": as JSON, made once. */
 static struct schema_text key_of(struct compiler *compiler, const struct schema_text *name)
 {
     struct buffer buffer;
     buffer_init(&buffer, 0, 1024);
+    buffer_append_byte(&buffer, ',');
     bool valid = json_append_string(&buffer, name->bytes, name->length);
     buffer_append_byte(&buffer, ':');
     struct schema_text key = {NULL, 0};
@@ -177,13 +180,37 @@ static void compile_rules(struct compiler *compiler, const struct schema_object 
     field->flag = pair_rule(compiler, object, "flag", &field->flag_name);
 }
 
+/* The name's own string, kept alive with the schema so that its address means the name. */
+static const char *intern(struct compiler *compiler)
+{
+    lua_State *L = compiler->L;
+    (void)compat_rawgeti(L, -1, 1);
+    const char *interned = lua_tostring(L, -1);
+    lua_rawseti(L, NAMES, (int)compat_rawlen(L, NAMES) + 1);
+    return interned;
+}
+
 static void compile_field(struct compiler *compiler, struct schema_field *field)
 {
     field->name = text_item(compiler, 1);
+    field->interned = intern(compiler);
     field->key = key_of(compiler, &field->name);
     (void)compat_rawgeti(compiler->L, -1, 2);
     compile_type(compiler, &field->type);
     lua_pop(compiler->L, 1);
+}
+
+static void sum_up_rules(struct schema_object *object)
+{
+    for (size_t i = 0; i < object->count; i++) {
+        const struct schema_field *field = &object->fields[i];
+        uint64_t bit = UINT64_C(1) << i;
+        if (field->required && field->unless == 0) {
+            object->always |= bit;
+        } else if (field->required || field->with != 0 || field->when >= 0) {
+            object->sometimes |= bit;
+        }
+    }
 }
 
 /* The object type on top of the stack. */
@@ -211,6 +238,7 @@ static const struct schema_object *compile_object(struct compiler *compiler)
         compile_rules(compiler, object, &object->fields[i]);
         lua_pop(L, 1);
     }
+    sum_up_rules(object);
     lua_pop(L, 1);
     return object;
 }
@@ -322,7 +350,7 @@ static void compile_envelope(struct compiler *compiler)
     schema->extra_fields = boolean_field(compiler, "extra_fields");
     lua_getfield(L, -1, "name");
     schema->root_name = lua_isnil(L, -1) ? literal(compiler, "params") : pop_text(compiler);
-    lua_settop(L, OPTIONS + 1); /* definition, options, schema */
+    lua_settop(L, NAMES); /* definition, options, schema, names */
     lua_getfield(L, OPTIONS, "action");
     if (lua_isnil(L, -1)) {
         schema->prefix = schema->suffix = literal(compiler, "");
@@ -331,7 +359,7 @@ static void compile_envelope(struct compiler *compiler)
         schema->prefix = pop_text(compiler);
         schema->suffix = literal(compiler, "}");
     }
-    lua_settop(L, OPTIONS + 1);
+    lua_settop(L, NAMES);
 }
 
 int schema_compile(lua_State *L)
@@ -347,11 +375,13 @@ int schema_compile(lua_State *L)
     *schema = (struct schema){.blocks = NULL};
     luaL_getmetatable(L, SCHEMA_CLASS);
     lua_setmetatable(L, -2);
+    lua_newtable(L);
     struct compiler compiler = {.L = L, .schema = schema, .depth = 0};
     compile_envelope(&compiler);
     lua_pushvalue(L, DEFINITION);
     compile_type(&compiler, &schema->root);
-    lua_settop(L, OPTIONS + 1);
+    lua_settop(L, NAMES);
+    compat_anchor(L, SCHEMA);
     return 1;
 }
 

@@ -18,9 +18,15 @@ struct signer {
 
 struct hmac *signer_check(lua_State *L, int index)
 {
-    struct signer *signer = luaL_checkudata(L, index, CLASS);
-    luaL_argcheck(L, signer->hmac != NULL, index, "the signer is closed");
+    const struct signer *signer = luaL_checkudata(L, index, CLASS);
     return signer->hmac;
+}
+
+static struct hmac *check_open(lua_State *L)
+{
+    struct hmac *hmac = signer_check(L, 1);
+    luaL_argcheck(L, hmac != NULL, 1, "the signer is closed");
+    return hmac;
 }
 
 static int signer_new(lua_State *L)
@@ -39,7 +45,7 @@ static int signer_sign(lua_State *L)
 {
     size_t length;
     char hex[HMAC_HEX];
-    struct hmac *hmac = signer_check(L, 1);
+    struct hmac *hmac = check_open(L);
     const char *bytes = luaL_checklstring(L, 2, &length);
     if (!hmac_sign(hmac, bytes, length, hex)) {
         return luaL_error(L, "cannot sign: no memory");
@@ -52,7 +58,7 @@ static int signer_verify(lua_State *L)
 {
     size_t length;
     size_t hex_length;
-    struct hmac *hmac = signer_check(L, 1);
+    struct hmac *hmac = check_open(L);
     const char *bytes = luaL_checklstring(L, 2, &length);
     const char *hex = luaL_checklstring(L, 3, &hex_length);
     lua_pushboolean(L, hmac_verify(hmac, bytes, length, hex, hex_length));

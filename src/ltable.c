@@ -1,7 +1,7 @@
 /* Sequences, tables with free keys, and any value: parts of the walk (lwalk.h). */
 
 #include <stdlib.h> /* qsort(3) */
-#include <string.h> /* memcmp(3) */
+#include <string.h> /* memcmp(3) memcpy(3) */
 
 #include "json.h"
 #include "lcompat.h"
@@ -18,6 +18,12 @@ static size_t count_entries(lua_State *L, int index)
     return count;
 }
 
+static bool error_of_hole(struct walk *walk, const struct path *path)
+{
+    return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
+                          "is missing: a sequence has no holes");
+}
+
 static bool encode_items(struct walk *walk, const struct schema_type *of, int index, size_t count,
                          const struct path *path)
 {
@@ -28,8 +34,9 @@ static bool encode_items(struct walk *walk, const struct schema_type *of, int in
         if (i > 1) {
             buffer_append_byte(walk->out, ',');
         }
-        (void)compat_rawgeti(L, index, i);
-        bool go_on = encode_value(walk, of, lua_gettop(L), &item);
+        bool is_hole = compat_rawgeti(L, index, i) == LUA_TNIL;
+        bool go_on =
+            is_hole ? error_of_hole(walk, &item) : encode_value(walk, of, lua_gettop(L), &item);
         lua_pop(L, 1);
         if (!go_on) {
             return false;
@@ -61,8 +68,9 @@ bool encode_array(struct walk *walk, const struct schema_type *type, int index,
     return encode_items(walk, type->of, index, count, path);
 }
 
+/* A key, copied: what a finalizer does to the table meanwhile must not matter. */
 struct entry {
-    const char *name; /* the key's own bytes: the table holds it */
+    const char *name;
     size_t length;
 };
 
@@ -75,27 +83,55 @@ static int compare_entries(const void *a, const void *b)
     return order != 0 ? order : (left->length > right->length) - (left->length < right->length);
 }
 
-/* Fills `entries` (when there are any) with the text keys that `known` does not have; counts them.
- */
-static size_t list_entries(lua_State *L, int index, const struct schema_object *known,
-                           struct entry *entries, size_t room)
+struct entries {
+    struct entry *list;
+    size_t count;
+    size_t bytes; /* of all names together */
+};
+
+static bool is_entry(lua_State *L, const struct schema_object *known, struct entry *entry)
 {
-    size_t count = 0;
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        struct entry entry;
-        if (lua_type(L, -2) != LUA_TSTRING) {
-            continue;
-        }
-        entry.name = lua_tolstring(L, -2, &entry.length);
-        if (known != NULL && schema_find(known, entry.name, entry.length) >= 0) {
-            continue;
-        }
-        if (count < room) {
-            entries[count] = entry;
-        }
-        count++;
+    if (lua_type(L, -2) != LUA_TSTRING) {
+        return false;
     }
-    return count;
+    entry->name = lua_tolstring(L, -2, &entry->length);
+    return known == NULL || schema_find(known, entry->name, entry->length) < 0;
+}
+
+/* Counts the text keys that `known` does not have, and their bytes. */
+static struct entries count_names(lua_State *L, int index, const struct schema_object *known)
+{
+    struct entries entries = {NULL, 0, 0};
+    struct entry entry;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        if (is_entry(L, known, &entry)) {
+            entries.count++;
+            entries.bytes += entry.length;
+        }
+    }
+    return entries;
+}
+
+/* Copies them into the userdata on top of the stack, no more than were counted, and sorts them. */
+static void copy_names(lua_State *L, int index, const struct schema_object *known,
+                       struct entries *entries)
+{
+    entries->list = lua_touserdata(L, -1);
+    char *memory = (char *)(entries->list + entries->count);
+    size_t count = 0;
+    size_t room = entries->bytes;
+    struct entry entry;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        if (count == entries->count || !is_entry(L, known, &entry) || entry.length > room) {
+            continue;
+        }
+        memcpy(memory, entry.name, entry.length);
+        entries->list[count++] = (struct entry){memory, entry.length};
+        memory += entry.length;
+        room -= entry.length;
+    }
+    entries->count = count;
+    qsort(entries->list, count, sizeof *entries->list, compare_entries);
 }
 
 static bool encode_entry(struct walk *walk, const struct schema_type *of, int index,
@@ -125,13 +161,12 @@ bool encode_entries(struct walk *walk, const struct schema_type *of, int index,
                     const struct schema_object *known, bool first, const struct path *path)
 {
     lua_State *L = walk->L;
-    size_t count = list_entries(L, index, known, NULL, 0);
-    struct entry *entries = lua_newuserdata(L, (count > 0 ? count : 1) * sizeof *entries);
-    (void)list_entries(L, index, known, entries, count);
-    qsort(entries, count, sizeof *entries, compare_entries);
+    struct entries entries = count_names(L, index, known);
+    (void)lua_newuserdata(L, entries.count * sizeof(struct entry) + entries.bytes + 1);
+    copy_names(L, index, known, &entries);
     bool go_on = true;
-    for (size_t i = 0; i < count && go_on && walk->out->failure == BUFFER_FINE; i++) {
-        go_on = encode_entry(walk, of, index, &entries[i], &first, path);
+    for (size_t i = 0; i < entries.count && go_on && walk->out->failure == BUFFER_FINE; i++) {
+        go_on = encode_entry(walk, of, index, &entries.list[i], &first, path);
     }
     lua_pop(L, 1);
     return go_on;

@@ -23,25 +23,6 @@ static size_t format_number(lua_State *L, int index, char text[JSON_NUMBER_SIZE]
     return json_format_number(number, text);
 }
 
-static bool encode_number_as_text(struct walk *walk, int index, const struct path *path)
-{
-    char text[JSON_NUMBER_SIZE];
-    double number = lua_tonumber(walk->L, index);
-    size_t length = format_number(walk->L, index, text);
-    if (length == 0) {
-        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
-                              "expected a string, got a number that is not finite");
-    }
-    if (!compat_isinteger(walk->L, index) &&
-        (number >= LARGEST_EXACT || number <= -LARGEST_EXACT)) {
-        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
-                              "a number as large as %s may have lost digits: give it as a string",
-                              text);
-    }
-    (void)json_append_string(walk->out, text, length);
-    return true;
-}
-
 static bool encode_date(struct walk *walk, int index, const struct path *path)
 {
     char text[DATE_SIZE];
@@ -77,6 +58,29 @@ static void warn_of_text(struct walk *walk, const struct schema_type *type, cons
     }
 }
 
+static bool encode_number_as_text(struct walk *walk, const struct schema_type *type, int index,
+                                  const struct path *path)
+{
+    char text[JSON_NUMBER_SIZE];
+    double number = lua_tonumber(walk->L, index);
+    size_t length = format_number(walk->L, index, text);
+    if (length == 0) {
+        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
+                              "expected a string, got a number that is not finite");
+    }
+    if (!compat_isinteger(walk->L, index) &&
+        (number >= LARGEST_EXACT || number <= -LARGEST_EXACT)) {
+        return problems_error(&walk->problems, path, FAILURE_INVALID_PARAMS,
+                              "a number as large as %s may have lost digits: give it as a string",
+                              text);
+    }
+    (void)json_append_string(walk->out, text, length);
+    if (walk->problems.all) {
+        warn_of_text(walk, type, text, length, path);
+    }
+    return true;
+}
+
 static bool encode_string(struct walk *walk, const struct schema_type *type, int index,
                           const struct path *path)
 {
@@ -99,7 +103,7 @@ bool encode_text(struct walk *walk, const struct schema_type *type, int index,
     case LUA_TSTRING: return encode_string(walk, type, index, path);
     case LUA_TNUMBER:
         return type->kind == SCHEMA_DATE ? encode_date(walk, index, path)
-                                         : encode_number_as_text(walk, index, path);
+                                         : encode_number_as_text(walk, type, index, path);
     default:
         return error_of_type(
             walk, path,

@@ -39,16 +39,16 @@ void schema_release(struct schema *schema)
     *schema = (struct schema){.blocks = NULL};
 }
 
-/* FNV-1a over length, first, middle and last byte: field names differ in those. */
+/* Of length, first, middle and last byte: field names differ in those. */
 static size_t hash(const char *name, size_t length)
 {
-    unsigned value = 2166136261u ^ (unsigned)length;
-    if (length > 0) {
-        value = (value * 16777619u) ^ (unsigned char)name[0];
-        value = (value * 16777619u) ^ (unsigned char)name[length / 2];
-        value = (value * 16777619u) ^ (unsigned char)name[length - 1];
+    if (length == 0) {
+        return 0;
     }
-    return value ^ (value >> 15);
+    size_t first = (unsigned char)name[0];
+    size_t middle = (unsigned char)name[length / 2];
+    size_t last = (unsigned char)name[length - 1];
+    return length * 5 + first * 3 + middle * 7 + (last << 2) + last;
 }
 
 bool schema_index(struct schema *schema, struct schema_object *object)
@@ -93,7 +93,8 @@ int schema_find(const struct schema_object *object, const char *name, size_t len
     size_t slot = hash(name, length) & object->slot_mask;
     for (; object->slots[slot] != 0; slot = (slot + 1) & object->slot_mask) {
         int index = object->slots[slot] - 1;
-        if (same(&object->fields[index].name, name, length)) {
+        const struct schema_field *field = &object->fields[index];
+        if (field->interned == name || same(&field->name, name, length)) {
             return index;
         }
     }

@@ -54,7 +54,8 @@ struct schema_type {
 
 struct schema_field {
     struct schema_text name;
-    struct schema_text key; /* as it is written: "name": */
+    const char *interned; /* the name as the Lua state keeps it: mostly it is this one that comes */
+    struct schema_text key; /* as it is written: ,"name": */
     struct schema_type type;
     bool required;
     uint64_t unless; /* the siblings that waive it */
@@ -68,6 +69,8 @@ struct schema_field {
 struct schema_object {
     struct schema_field *fields;
     size_t count;
+    uint64_t always;      /* the fields that are required whatever stands beside them … */
+    uint64_t sometimes;   /* … and those for which that decides */
     bool file;            /* takes a sendapi.file instead of a table */
     unsigned char *slots; /* hash table of field indices plus one; 0 is empty */
     size_t slot_mask;

@@ -24,7 +24,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
-    (void)bytes;
+    transfer->head_is_whole = bytes[0] == '\r' || bytes[0] == '\n'; /* the empty line at its end */
     transfer->header_bytes += size * count;
     if (transfer->header_bytes > RESPONSE_MAXIMUM) {
         transfer->response.failure = BUFFER_TOO_LARGE;
@@ -37,12 +37,14 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 static bool make_headers(struct transfer *transfer)
 {
     struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-    struct curl_slist *longer = curl_slist_append(list, "Expect:"); /* else 1 s over 1 MiB */
-    transfer->headers = longer != NULL ? longer : list;
+    transfer->headers = list;
+    if (list == NULL || curl_slist_append(list, "Expect:") == NULL) { /* else 1 s over 1 MiB */
+        return false;
+    }
     memcpy(transfer->signature, SIGNATURE_NAME, sizeof SIGNATURE_NAME);
     transfer->signature_header.data = transfer->signature;
-    transfer->signature_header.next = transfer->headers;
-    return longer != NULL;
+    transfer->signature_header.next = list;
+    return true;
 }
 
 static void allow_http_only(CURL *easy)
@@ -170,6 +172,7 @@ static void load(struct transfer *transfer, struct request *request)
                            (curl_off_t)request->length);
     buffer_clear(&transfer->response);
     transfer->header_bytes = 0;
+    transfer->head_is_whole = false;
     transfer->error[0] = '\0';
     transfer->request = request;
     request->outcome.attempts++;
@@ -197,7 +200,7 @@ static enum failure failure_of_certificate(CURL *easy)
     long verified = X509_V_OK;
     (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verified);
     switch (verified) {
-    case X509_V_OK: /* libcurl compares the name itself, when OpenSSL is content … */
+    case X509_V_OK:              /* libcurl compares the name itself, when OpenSSL is content … */
     case X509_V_ERR_UNSPECIFIED: /* … and says this until the comparison is over */
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH: return FAILURE_CERTIFICATE_WRONG_HOST;
@@ -218,6 +221,14 @@ static enum failure failure_of_write(const struct transfer *transfer)
 {
     return transfer->response.failure == BUFFER_NO_MEMORY ? FAILURE_NO_MEMORY
                                                           : FAILURE_RESPONSE_TOO_LARGE;
+}
+
+/* libcurl says "out of memory" as well of a header line that never ends. */
+static enum failure failure_of_memory(const struct transfer *transfer)
+{
+    double begun = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &begun);
+    return begun > 0 ? FAILURE_RESPONSE_TOO_LARGE : FAILURE_NO_MEMORY;
 }
 
 /* What it means that no whole answer came. */
@@ -243,7 +254,7 @@ static enum failure failure_of_result(const struct transfer *transfer, CURLcode 
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return FAILURE_RESPONSE_INVALID;
     case CURLE_WRITE_ERROR: return failure_of_write(transfer);
-    case CURLE_OUT_OF_MEMORY: return FAILURE_NO_MEMORY;
+    case CURLE_OUT_OF_MEMORY: return failure_of_memory(transfer);
     default: return FAILURE_CONNECTION_FAILED;
     }
 }
@@ -264,7 +275,9 @@ static void write_outcome(struct transfer *transfer, CURLcode result)
     struct outcome *outcome = &transfer->request->outcome;
     const struct buffer *response = &transfer->response;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &outcome->status);
-    if (result == CURLE_OK) {
+    if (result == CURLE_OK && !transfer->head_is_whole) {
+        outcome->failure = FAILURE_CONNECTION_CLOSED; /* libcurl is content with half a head */
+    } else if (result == CURLE_OK) {
         outcome->failure = failure_of_answer(
             outcome->status, response->length > 0 ? buffer_bytes(response) : "", response->length);
     } else {

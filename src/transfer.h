@@ -26,6 +26,7 @@ struct transfer {
     char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX];
     struct buffer response;
     size_t header_bytes;
+    bool head_is_whole; /* as far as the headers have come */
     char error[CURL_ERROR_SIZE];
 };
 

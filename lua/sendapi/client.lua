@@ -29,7 +29,10 @@ local function find_action(name)
     return action
   end
   return nil,
-    ("there is no action '%s'%s"):format(tostring(name), options.suggestion(name, action_names))
+    ("there is no action '%s'%s"):format(
+      options.printable(name),
+      options.suggestion(name, action_names)
+    )
 end
 
 --- Compiles what `params` must be for an action, as the source's options relax it.
@@ -72,6 +75,16 @@ end
 ---@field status sendapi.StatusActions
 ---@field typing sendapi.TypingActions
 local Client = {}
+
+--- The client's state; of what is no client there is none: the method was called with a dot.
+local function state_of(self, method)
+  local state = self ~= nil and private[self]
+  if not state then
+    error(("call it with a colon: client:%s(...)"):format(method), 3)
+  end
+  return state
+end
+
 Client.__name = "sendapi.Client"
 
 --- Sends an action by its name: the same as the method of that name.
@@ -80,6 +93,7 @@ Client.__name = "sendapi.Client"
 ---@return true|nil delivered
 ---@return sendapi.Error|nil err
 function Client:send(name, params)
+  state_of(self, "send")
   local action, message = find_action(name)
   if not action then
     error(message, 2)
@@ -93,17 +107,18 @@ end
 ---@return true|nil valid
 ---@return sendapi.Problem[] problems
 function Client:validate(name, params)
+  local state = state_of(self, "validate")
   local action, message = find_action(name)
   if not action then
     error(message, 2)
   end
-  return M.check(action, params, private[self].options)
+  return M.check(action, params, state.options)
 end
 
 --- Closes the client: its token is wiped from memory, and calls return `closed`. Twice is harmless.
 ---@return true
 function Client:close()
-  local state = private[self]
+  local state = state_of(self, "close")
   if not state.closed then
     state.closed = true
     state.signer:close()
@@ -129,7 +144,10 @@ function Client.__index(_, name)
   local method = Client[name]
   if method == nil then
     error(
-      ("a client has no '%s'%s"):format(tostring(name), options.suggestion(name, client_names)),
+      ("a client has no '%s'%s"):format(
+        options.printable(name),
+        options.suggestion(name, client_names)
+      ),
       2
     )
   end
@@ -145,7 +163,7 @@ local function new_resource(client, name)
       names[#names + 1] = action.operation
       methods[action.operation] = function(self, params)
         if self ~= resource then
-          error(("call it with a colon: client.%s:%s{…}"):format(name, action.operation), 2)
+          error(("call it with a colon: client.%s:%s{...}"):format(name, action.operation), 2)
         end
         return call(client, action, params)
       end
@@ -156,7 +174,7 @@ local function new_resource(client, name)
     __index = function(_, operation)
       if methods[operation] == nil then
         local near = options.suggestion(operation, names)
-        error(("client.%s has no '%s'%s"):format(name, tostring(operation), near), 2)
+        error(("client.%s has no '%s'%s"):format(name, options.printable(operation), near), 2)
       end
       return methods[operation]
     end,
@@ -184,7 +202,10 @@ local function check_readable(path)
   if not file then
     return "option 'ca_file': " .. message
   end
+  local _
+  _, message = file:read(1) -- a directory opens, but cannot be read
   file:close()
+  return message and ("option 'ca_file': %s: %s"):format(path, message)
 end
 
 --- What is wrong with the arguments of `new`, or the options resolved and the url.

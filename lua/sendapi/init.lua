@@ -8,6 +8,7 @@
 local cjson = require "cjson"
 local client = require "sendapi.client"
 local core = require "sendapi.core"
+local options_list = require "sendapi.options"
 local version = require "sendapi.version"
 
 -- lua-cjson's ways to say "empty array"; its older versions have none.
@@ -73,6 +74,22 @@ function M.verify(token, body, hex)
   return right
 end
 
+local function check_file_options(options)
+  if options == nil then
+    return {}
+  end
+  if type(options) ~= "table" then
+    error(("options: expected a table, got a %s"):format(type(options)), 3)
+  end
+  for name in pairs(options) do
+    if name ~= "filename" and name ~= "type" then
+      local near = options_list.suggestion(name, { "filename", "type" })
+      error(("options: there is no '%s'%s"):format(options_list.printable(name), near), 3)
+    end
+  end
+  return options
+end
+
 --- A file to attach: `attachments = { sendapi.file "invoice.pdf" }`. It is read by the call.
 ---@param path string
 ---@param options { filename: string?, type: "audio"|"video"|nil }|nil the name that the receiver
@@ -80,7 +97,10 @@ end
 ---@return userdata
 function M.file(path, options)
   check_string(path, "path")
-  options = options or {}
+  if path:find("\0", 1, true) then
+    error("path: a NUL cannot be in it", 2)
+  end
+  options = check_file_options(options)
   local filename = options.filename or path:match "[^/\\]+$" or path
   check_string(filename, "filename")
   if options.type ~= nil then

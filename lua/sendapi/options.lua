@@ -112,17 +112,29 @@ local function quoted_suggestion(word, words)
   return near and (", did you mean '%s'?"):format(near) or ""
 end
 
+local SHOWN = 60 -- characters of a text that a message quotes
+
+--- A value made fit for a message: printable ASCII, cut short.
+local function printable(value)
+  local text = tostring(value):sub(1, SHOWN + 1):gsub("[^ -~]", "?")
+  return #text > SHOWN and text:sub(1, SHOWN) .. "..." or text
+end
+
 local function is_list_of_strings(value)
   if type(value) ~= "table" then
     return false
   end
-  for key, item in pairs(value) do
-    if type(key) ~= "number" or type(item) ~= "string" then
+  local count = 0
+  for _, item in pairs(value) do
+    count = count + 1
+    if type(value[count]) ~= "string" or type(item) ~= "string" then
       return false
     end
   end
   return true
 end
+
+local LARGEST = 2 ^ 40 -- seconds, bytes or requests: beyond it a number is a mistake
 
 --- Says what is wrong with a value, or nothing.
 local function complaint(option, value)
@@ -136,8 +148,11 @@ local function complaint(option, value)
   if wanted ~= "number" then
     return value == "" and "must not be empty" or nil
   end
-  if not (value >= option.least and value < 2 ^ 53) then
+  if not (value >= option.least) then
     return ("must be at least %s"):format(option.least)
+  end
+  if value >= LARGEST then
+    return ("must be less than %d"):format(LARGEST)
   end
   return option.type == "integer" and value % 1 ~= 0 and "expected a whole number" or nil
 end
@@ -146,7 +161,7 @@ local function check(given)
   for name, value in pairs(given) do
     local option = by_name[name]
     if not option then
-      return ("unknown option '%s'%s"):format(tostring(name), quoted_suggestion(name, names))
+      return ("unknown option '%s'%s"):format(printable(name), quoted_suggestion(name, names))
     end
     local wrong = complaint(option, value)
     if wrong then
@@ -193,5 +208,6 @@ function M.resolve(given)
 end
 
 M.suggestion = quoted_suggestion
+M.printable = printable
 
 return M

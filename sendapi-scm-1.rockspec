@@ -1,0 +1,93 @@
+rockspec_format = "3.0"
+package = "sendapi"
+version = "scm-1"
+
+source = {
+  url = "git+https://github.com/sendapi/sendapi.git",
+}
+
+description = {
+  summary = "Signed messages to RingCentral Engage Digital: the Send API of its SDK sources",
+  detailed = [[
+A small C core under a Lua library: it checks, serializes and signs a message on the caller's
+thread, and a background thread delivers it with libcurl.]],
+  homepage = "https://github.com/sendapi/sendapi",
+  license = "MIT",
+}
+
+dependencies = {
+  "lua >= 5.1, < 5.6",
+  "lua-cjson",
+}
+
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
+-- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
+-- compiler does.
+external_dependencies = {
+  CURL = {},
+  OPENSSL = { header = "openssl/evp.h" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    sendapi = "lua/sendapi/init.lua",
+    ["sendapi.actions"] = "lua/sendapi/actions.lua",
+    ["sendapi.client"] = "lua/sendapi/client.lua",
+    ["sendapi.engine"] = "lua/sendapi/engine.lua",
+    ["sendapi.error"] = "lua/sendapi/error.lua",
+    ["sendapi.options"] = "lua/sendapi/options.lua",
+    ["sendapi.schema"] = "lua/sendapi/schema.lua",
+    ["sendapi.url"] = "lua/sendapi/url.lua",
+    ["sendapi.version"] = "lua/sendapi/version.lua",
+    ["sendapi.runtime.blocking"] = "lua/sendapi/runtime/blocking.lua",
+    ["sendapi.sandbox.certificate"] = "lua/sendapi/sandbox/certificate.lua",
+    ["sendapi.sandbox.configuration"] = "lua/sendapi/sandbox/configuration.lua",
+    ["sendapi.sandbox.faults"] = "lua/sendapi/sandbox/faults.lua",
+    ["sendapi.sandbox.host"] = "lua/sendapi/sandbox/host.lua",
+    ["sendapi.sandbox.nginx"] = "lua/sendapi/sandbox/nginx.lua",
+    ["sendapi.sandbox.rules"] = "lua/sendapi/sandbox/rules.lua",
+    ["sendapi.sandbox.shell"] = "lua/sendapi/sandbox/shell.lua",
+    ["sendapi.core"] = {
+      sources = {
+        "src/base64.c",
+        "src/buffer.c",
+        "src/date.c",
+        "src/endpoint.c",
+        "src/engine.c",
+        "src/failure.c",
+        "src/hmac.c",
+        "src/json.c",
+        "src/lcompat.c",
+        "src/lencode.c",
+        "src/lengine.c",
+        "src/lfile.c",
+        "src/lobject.c",
+        "src/lproblem.c",
+        "src/lschema.c",
+        "src/lsendapi.c",
+        "src/lsigner.c",
+        "src/ltable.c",
+        "src/ltext.c",
+        "src/ltools.c",
+        "src/queue.c",
+        "src/request.c",
+        "src/schema.c",
+        "src/suggest.c",
+        "src/transfer.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
+      libraries = { "curl", "crypto", "pthread" },
+    },
+  },
+}
+
+test_dependencies = {
+  "busted",
+}
+
+test = {
+  type = "busted",
+}

@@ -1,0 +1,593 @@
+/*
+ * Every allocation refused in turn: each scenario is run again and again, and each time one more
+ * allocation succeeds before one is refused, until none is. Whatever is refused, nothing may crash,
+ * leak or get lost.
+ *
+ * The units are compiled into this program a second time, under names of their own and with an
+ * allocator that can refuse; libcurl and OpenSSL are given that allocator, too.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/x509_vfy.h>
+
+/* ---- an allocator that refuses ---- */
+
+enum { ABSURD = 1 << 30 }; /* more bytes than any test has: refused as a system would */
+
+static atomic_long before_refusal; /* allocations that succeed yet; negative: all of them */
+static atomic_long round_number;   /* what before_refusal began with */
+static atomic_long refusals;
+static atomic_long live; /* blocks of the units themselves, not freed yet */
+
+static bool is_refused(size_t size)
+{
+    if (size >= ABSURD) {
+        return true;
+    }
+    if (atomic_load(&before_refusal) < 0 || atomic_fetch_sub(&before_refusal, 1) != 0) {
+        return false;
+    }
+    atomic_fetch_add(&refusals, 1);
+    return true;
+}
+
+static void *counted(void *block)
+{
+    atomic_fetch_add(&live, block != NULL);
+    return block;
+}
+
+static void *malloc_or_refuse(size_t size)
+{
+    return is_refused(size) ? NULL : malloc(size);
+}
+
+static void *calloc_or_refuse(size_t count, size_t size)
+{
+    return is_refused(size) ? NULL : calloc(count, size);
+}
+
+static void *realloc_or_refuse(void *block, size_t size)
+{
+    return is_refused(size) ? NULL : realloc(block, size);
+}
+
+static char *strdup_or_refuse(const char *text)
+{
+    return is_refused(1) ? NULL : strdup(text);
+}
+
+static void *counted_realloc(void *block, size_t size)
+{
+    void *moved = realloc_or_refuse(block, size);
+    return block == NULL ? counted(moved) : moved;
+}
+
+static void counted_free(void *block)
+{
+    atomic_fetch_sub(&live, block != NULL);
+    free(block);
+}
+
+#define malloc(size) counted(malloc_or_refuse(size))
+#define calloc(count, size) counted(calloc_or_refuse(count, size))
+#define realloc(block, size) counted_realloc(block, size)
+#define strdup(text) ((char *)counted(strdup_or_refuse(text)))
+#define free(block) counted_free(block)
+
+/* What else the system may refuse. */
+#define pthread_create(thread, attributes, run, argument)                                          \
+    (is_refused(0) ? EAGAIN : pthread_create(thread, attributes, run, argument))
+#define pthread_mutex_init(lock, attributes)                                                       \
+    (is_refused(0) ? ENOMEM : pthread_mutex_init(lock, attributes))
+#define pthread_cond_init(condition, attributes)                                                   \
+    (is_refused(0) ? ENOMEM : pthread_cond_init(condition, attributes))
+#define pthread_condattr_init(attributes)                                                          \
+    (is_refused(0) ? ENOMEM : pthread_condattr_init(attributes))
+
+/* ---- the units, under other names: a function that they gain must be named here ---- */
+
+#define buffer_init refused_buffer_init
+#define buffer_release refused_buffer_release
+#define buffer_clear refused_buffer_clear
+#define buffer_reserve_slow refused_buffer_reserve_slow
+#define buffer_take refused_buffer_take
+#define hmac_new refused_hmac_new
+#define hmac_free refused_hmac_free
+#define hmac_sign refused_hmac_sign
+#define hmac_verify refused_hmac_verify
+#define endpoint_new refused_endpoint_new
+#define endpoint_retain refused_endpoint_retain
+#define endpoint_release refused_endpoint_release
+#define endpoint_admit refused_endpoint_admit
+#define endpoint_dismiss refused_endpoint_dismiss
+#define request_from_buffer refused_request_from_buffer
+#define request_free refused_request_free
+#define queue_init refused_queue_init
+#define queue_destroy refused_queue_destroy
+#define queue_push refused_queue_push
+#define queue_take refused_queue_take
+#define queue_doze refused_queue_doze
+#define queue_wait refused_queue_wait
+#define transfer_new refused_transfer_new
+#define transfer_free refused_transfer_free
+#define transfer_begin refused_transfer_begin
+#define transfer_end refused_transfer_end
+#define transfer_cancel refused_transfer_cancel
+#define transfer_of refused_transfer_of
+#define engine_new refused_engine_new
+#define engine_free refused_engine_free
+#define engine_submit refused_engine_submit
+#define engine_take refused_engine_take
+#define engine_peek refused_engine_peek
+#define engine_wait refused_engine_wait
+#define engine_stop refused_engine_stop
+#define engine_is_inherited refused_engine_is_inherited
+
+#include "../../src/buffer.c"
+#include "../../src/hmac.c"
+#include "../../src/endpoint.c"
+#include "../../src/request.c"
+#include "../../src/queue.c"
+#include "../../src/transfer.c"
+#include "../../src/engine.c"
+
+#undef malloc
+#undef calloc
+#undef realloc
+#undef strdup
+#undef free
+#undef pthread_create
+#undef pthread_mutex_init
+#undef pthread_cond_init
+#undef pthread_condattr_init
+
+#include "exchange.h"
+
+/* ---- one refusal after the other ---- */
+
+static void allow_all(void)
+{
+    atomic_store(&before_refusal, -1);
+}
+
+/* From here on so many allocations succeed as it is this round's turn, and the next is refused. */
+static void arm(void)
+{
+    atomic_store(&before_refusal, atomic_load(&round_number));
+}
+
+enum { MOST_ALLOCATIONS = 3000 };
+
+/* Runs the scenario until nothing was refused in it; returns how often it ran. */
+static long refuse_in_turn(void (*scenario)(void *), void *argument)
+{
+    for (long allowed = 0; allowed < MOST_ALLOCATIONS; allowed++) {
+        CHECK_NOTE("allocation %ld refused", allowed + 1);
+        atomic_store(&refusals, 0);
+        atomic_store(&round_number, allowed);
+        arm();
+        scenario(argument);
+        allow_all();
+        CHECK_INT(atomic_load(&live), 0);
+        if (atomic_load(&refusals) == 0) {
+            return allowed + 1;
+        }
+    }
+    CHECK_INT(atomic_load(&refusals), 0);
+    return MOST_ALLOCATIONS;
+}
+
+/* ---- buffer ---- */
+
+static void fill_buffer(void *argument)
+{
+    struct buffer buffer;
+    void *memory = NULL;
+    size_t length = 0;
+    size_t appended = 0;
+    (void)argument;
+    buffer_init(&buffer, 10, 10000);
+    for (; appended < 9000 && buffer.failure == BUFFER_FINE; appended++) {
+        buffer_append_byte(&buffer, (char)(appended % 100));
+    }
+    size_t held = buffer.failure == BUFFER_FINE ? appended : appended - 1;
+    CHECK_SIZE(buffer.length, held);
+    for (size_t i = 0; i < buffer.length; i++) {
+        CHECK(buffer_bytes(&buffer)[i] == (char)(i % 100));
+    }
+    bool fine = buffer.failure == BUFFER_FINE;
+    CHECK(fine || buffer.failure == BUFFER_NO_MEMORY);
+    CHECK_INT(buffer_take(&buffer, &memory, &length), fine);
+    CHECK(!fine || (length == appended && ((char *)memory)[10 + 8999] == 8999 % 100));
+    buffer_release(&buffer);
+    counted_free(memory);
+}
+
+/* The last of its allocations gives memory back: refused or not, the bytes are handed over. */
+static void buffer_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(fill_buffer, NULL) > 4);
+}
+
+static void absurd_sizes_are_refused(void)
+{
+    static const size_t sizes[] = {ABSURD, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX - 1, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 0, SIZE_MAX);
+        CHECK(buffer_reserve(&buffer, sizes[i]) == NULL);
+        CHECK_INT(buffer.failure, BUFFER_NO_MEMORY);
+        buffer_clear(&buffer);
+        buffer_append(&buffer, "small", 5);
+        CHECK_INT(buffer.failure, BUFFER_FINE);
+        CHECK(buffer_reserve(&buffer, sizes[i] - 5) == NULL);
+        CHECK_BYTES(buffer_bytes(&buffer), buffer.length, "small", 5);
+        buffer_release(&buffer);
+    }
+}
+
+/* ---- hmac ---- */
+
+static void sign_something(void *argument)
+{
+    char hex[HMAC_HEX];
+    struct hmac *hmac = hmac_new(argument, strlen(argument));
+    if (hmac != NULL) {
+        memset(hex, '?', sizeof hex);
+        bool signed_it = hmac_sign(hmac, "Hi There", 8, hex);
+        CHECK(signed_it || hex[0] == '?');
+        bool verified = hmac_verify(hmac, "Hi There", 8, hex, HMAC_HEX);
+        CHECK(verified == signed_it || atomic_load(&refusals) > 0);
+        CHECK(signed_it || !verified);
+    } else {
+        CHECK(atomic_load(&refusals) > 0);
+    }
+    allow_all();
+    hmac_free(hmac);
+}
+
+static void signer_survives_every_refusal(void)
+{
+    char long_key[300];
+    memset(long_key, 'k', sizeof long_key);
+    long_key[sizeof long_key - 1] = '\0';
+    sign_something(long_key); /* OpenSSL makes ready, which it does only once */
+    CHECK(refuse_in_turn(sign_something, "Jefe") > 4);
+    CHECK(refuse_in_turn(sign_something, long_key) > 4);
+}
+
+/* ---- endpoint, request, queue ---- */
+
+static void make_endpoint(void *argument)
+{
+    struct endpoint *endpoint = endpoint_new(argument);
+    CHECK((endpoint == NULL) == (atomic_load(&refusals) > 0));
+    endpoint_release(endpoint);
+}
+
+static void endpoint_survives_every_refusal(void)
+{
+    struct endpoint_settings all = {
+        .url = "http://x/", .user_agent = "test", .ca_file = "ca.pem", .proxy = "http://y/"};
+    struct endpoint_settings none = {.url = NULL};
+    CHECK_INT(refuse_in_turn(make_endpoint, &all), 6);
+    CHECK_INT(refuse_in_turn(make_endpoint, &none), 2);
+}
+
+static void make_request_of(void *argument)
+{
+    struct endpoint_settings settings = {.url = "http://x/"};
+    struct endpoint *endpoint = endpoint_new(&settings);
+    struct buffer buffer;
+    buffer_init(&buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
+    buffer_append(&buffer, argument, strlen(argument));
+    struct request *request = endpoint != NULL ? request_from_buffer(&buffer, endpoint) : NULL;
+    CHECK(request != NULL || atomic_load(&refusals) > 0);
+    if (request != NULL) {
+        CHECK_BYTES(request_body(request), request->length, argument, strlen(argument));
+        CHECK_SIZE(atomic_load(&endpoint->references), 2);
+    }
+    request_free(request);
+    buffer_release(&buffer);
+    endpoint_release(endpoint);
+}
+
+static void request_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(make_request_of, "{\"action\":\"typing.stop\"}") > 3);
+}
+
+static void make_queue(void *argument)
+{
+    struct queue queue;
+    (void)argument;
+    bool made = queue_init(&queue);
+    CHECK(made == (atomic_load(&refusals) == 0));
+    if (made) {
+        queue_destroy(&queue);
+    }
+}
+
+static void queue_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(make_queue, NULL) > 3);
+}
+
+/* ---- transfer ---- */
+
+static bool has_header(const struct curl_slist *list, const char *wanted)
+{
+    while (list != NULL && strcmp(list->data, wanted) != 0) {
+        list = list->next;
+    }
+    return list != NULL;
+}
+
+/* A transfer that lacks one of its headers would be understood as something else. */
+static void make_transfer(void *argument)
+{
+    (void)argument;
+    struct transfer *transfer = transfer_new();
+    if (transfer != NULL) {
+        CHECK(has_header(&transfer->signature_header, "Content-Type: application/json"));
+        CHECK(has_header(&transfer->signature_header, "Expect:"));
+        CHECK(transfer_of(transfer->easy) == transfer);
+    }
+    transfer_free(transfer);
+}
+
+static void transfer_survives_every_refusal(void)
+{
+    transfer_free(NULL);
+    CHECK(refuse_in_turn(make_transfer, NULL) > 4);
+}
+
+/* ---- engine ---- */
+
+static const char REFUSED_ANSWER[] =
+    "HTTP/1.1 422 No\r\nContent-Length: 17\r\n\r\nInvalid signature";
+
+static const struct server_plan plans[] = {
+    {.path = "/ok", .text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+    {.path = "/refused", .text = REFUSED_ANSWER},
+    {.path = "/closes", .end = SERVER_CLOSES},
+};
+
+struct scene {
+    struct server *server;
+    const char *path;
+    enum failure failure; /* when nothing is refused */
+    long status;
+};
+
+static struct request *sign_request(struct endpoint *endpoint)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
+    buffer_append(&buffer, "{}", 2);
+    struct request *request = request_from_buffer(&buffer, endpoint);
+    buffer_release(&buffer);
+    if (request != NULL) {
+        memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+        CHECK(endpoint_admit(endpoint, request->length));
+    }
+    return request;
+}
+
+/* Submitted is answered: with what the server said, or with a failure of want. */
+static void submit_and_take(struct engine *engine, struct endpoint *endpoint,
+                            const struct scene *scene)
+{
+    struct request *request = sign_request(endpoint);
+    if (request == NULL) {
+        return;
+    }
+    if (!engine_submit(engine, request)) {
+        endpoint_dismiss(endpoint, request->length);
+        request_free(request);
+        return;
+    }
+    struct request *answer = next_answer(engine);
+    if (CHECK(answer == request)) {
+        CHECK(answer->outcome.failure == scene->failure || atomic_load(&refusals) > 0);
+        CHECK(scene->failure == FAILURE_NONE || answer->outcome.failure != FAILURE_NONE);
+    }
+    request_free(answer);
+    CHECK(engine_take(engine) == NULL);
+    CHECK_SIZE(atomic_load(&endpoint->pending), 0);
+}
+
+static struct endpoint *endpoint_for(const struct scene *scene)
+{
+    struct exchange_url url = url_at(scene->server->port, scene->path);
+    struct endpoint_settings settings = usual_settings(url.text);
+    settings.timeout_ms = 3000;
+    return endpoint_new(&settings);
+}
+
+/* After the refusal the same engine must do its work as if nothing had been. */
+static void deliver_in_want(void *argument)
+{
+    const struct scene *scene = argument;
+    const char *reason = NULL;
+    struct engine *engine = engine_new(&reason);
+    struct endpoint *endpoint = endpoint_for(scene);
+    CHECK((engine == NULL) == (reason != NULL));
+    if (engine != NULL && endpoint != NULL) {
+        submit_and_take(engine, endpoint, scene);
+        allow_all();
+        CHECK_EXCHANGE(engine, endpoint, scene->failure, scene->status);
+    }
+    engine_free(engine);
+    endpoint_release(endpoint);
+}
+
+static void engine_survives_every_refusal(void)
+{
+    struct scene scenes[] = {{NULL, "/ok", FAILURE_NONE, 200},
+                             {NULL, "/refused", FAILURE_INVALID_SIGNATURE, 422},
+                             {NULL, "/closes", FAILURE_CONNECTION_CLOSED, 0}};
+    struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
+    for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++) {
+        scenes[i].server = server;
+        CHECK(refuse_in_turn(deliver_in_want, &scenes[i]) > 20);
+    }
+    server_stop(server);
+}
+
+/* A handle that served one endpoint is turned to another while there is no memory for it. */
+static void turn_in_want(void *argument)
+{
+    const struct scene *scene = argument;
+    const char *reason = NULL;
+    allow_all();
+    struct scene first = {scene->server, "/ok", FAILURE_NONE, 200};
+    struct engine *engine = engine_new(&reason);
+    struct endpoint *one = endpoint_for(&first);
+    struct endpoint *other = endpoint_for(scene);
+    CHECK_EXCHANGE(engine, one, FAILURE_NONE, 200);
+    arm();
+    submit_and_take(engine, other, scene);
+    allow_all();
+    CHECK_EXCHANGE(engine, other, scene->failure, scene->status);
+    CHECK_EXCHANGE(engine, one, FAILURE_NONE, 200);
+    engine_free(engine);
+    endpoint_release(one);
+    endpoint_release(other);
+}
+
+static void turning_survives_every_refusal(void)
+{
+    struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
+    struct scene scene = {server, "/refused", FAILURE_INVALID_SIGNATURE, 422};
+    CHECK(refuse_in_turn(turn_in_want, &scene) > 10);
+    server_stop(server);
+}
+
+static size_t submit_eight(struct engine *engine, struct endpoint *endpoint)
+{
+    size_t submitted = 0;
+    for (int i = 0; i < 8; i++) {
+        struct request *request = sign_request(endpoint);
+        if (request != NULL && engine_submit(engine, request)) {
+            submitted++;
+        } else if (request != NULL) {
+            endpoint_dismiss(endpoint, request->length);
+            request_free(request);
+        }
+    }
+    return submitted;
+}
+
+static void take_all(struct engine *engine, size_t submitted)
+{
+    size_t taken = 0;
+    for (struct request *answer; (answer = engine_take(engine)) != NULL; taken++) {
+        request_free(answer);
+    }
+    CHECK_SIZE(taken, submitted);
+}
+
+/* Several at once; waited for, or stopped in the middle of it: all that were submitted come back. */
+static void deliver_many_in_want(const struct scene *scene, bool stopped)
+{
+    const char *reason = NULL;
+    struct engine *engine = engine_new(&reason);
+    struct endpoint *endpoint = endpoint_for(scene);
+    if (engine != NULL && endpoint != NULL) {
+        size_t submitted = submit_eight(engine, endpoint);
+        if (stopped) {
+            (void)engine_wait(engine, 0.001);
+        } else {
+            for (size_t left = submitted; left > 0; left--) {
+                request_free(next_answer(engine));
+            }
+            submitted = 0;
+        }
+        engine_stop(engine);
+        take_all(engine, submitted);
+        CHECK_SIZE(atomic_load(&endpoint->pending), 0);
+    }
+    engine_free(engine);
+    endpoint_release(endpoint);
+}
+
+/* How many allocations there are depends on the threads, so their number is fixed beforehand. */
+static void many_requests_survive_every_refusal(void)
+{
+    struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
+    struct scene scene = {server, "/ok", FAILURE_NONE, 200};
+    for (long allowed = 0; allowed < 250; allowed++) {
+        CHECK_NOTE("allocation %ld refused", allowed + 1);
+        atomic_store(&round_number, allowed);
+        arm();
+        deliver_many_in_want(&scene, allowed % 2 == 0);
+        allow_all();
+        CHECK_INT(atomic_load(&live), 0);
+    }
+    server_stop(server);
+}
+
+static const struct check_case cases[] = {
+    CHECK_CASE(buffer_survives_every_refusal),   CHECK_CASE(absurd_sizes_are_refused),
+    CHECK_CASE(signer_survives_every_refusal),   CHECK_CASE(endpoint_survives_every_refusal),
+    CHECK_CASE(request_survives_every_refusal),  CHECK_CASE(queue_survives_every_refusal),
+    CHECK_CASE(transfer_survives_every_refusal), CHECK_CASE(engine_survives_every_refusal),
+    CHECK_CASE(turning_survives_every_refusal),  CHECK_CASE(many_requests_survive_every_refusal),
+};
+
+/* ---- the libraries' allocations ---- */
+
+static void plain_free(void *block)
+{
+    free(block);
+}
+
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return malloc_or_refuse(size);
+}
+
+static void *openssl_realloc(void *block, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return realloc_or_refuse(block, size);
+}
+
+static void openssl_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(block);
+}
+
+int main(int count, char **names)
+{
+    allow_all();
+    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1 ||
+        curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc_or_refuse, plain_free, realloc_or_refuse,
+                             strdup_or_refuse, calloc_or_refuse) != CURLE_OK) {
+        printf("the libraries do not take this allocator\n");
+        return 1;
+    }
+    int status = CHECK_RUN(cases, count, names);
+    curl_global_cleanup();
+    return status;
+}
