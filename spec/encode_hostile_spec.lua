@@ -36,15 +36,16 @@ describe("no metamethod is called", function()
   --- The same table, with every metamethod there is; `__gc` alone does not raise, because some
   -- Luas let its errors out wherever it happens to run.
   local function armed(plain)
+    local record = called -- of this test, even if it is collected during another
     local metatable = {
       __gc = function()
-        called[#called + 1] = "__gc"
+        record[#record + 1] = "__gc"
       end,
       __mode = "",
     }
     for _, name in ipairs(METAMETHODS) do
       metatable[name] = function()
-        called[#called + 1] = name
+        record[#record + 1] = name
         error(name .. " was called")
       end
     end
@@ -182,6 +183,27 @@ describe("a finalizer", function()
   it("may write messages when another is all but finished", function()
     assert.are.equal(0, count_wrong(message { body = ("b"):rep(100) }))
     assert.are.equal(0, count_wrong(message { body = ("b"):rep(100000) }))
+  end)
+
+  it("that comes again and again does not keep a message from its end", function()
+    local status = encoding.schema "status.mark_as_read"
+    local limit = slow and 500 or 2000
+    local finalized = 0
+    local function finalize()
+      finalized = finalized + 1
+      status:encode { id = "within" }
+      if finalized < limit then
+        litter(finalize)
+      end
+    end
+    local params = demanding_message()
+    collectgarbage()
+    litter(finalize)
+    local written = encoding.encode("messages.create", params, extra_fields)
+    local within = finalized
+    finalized = limit
+    assert.is_string(written)
+    assert.is_true(within < limit)
   end)
 
   it("may close the client whose call is being written", function()

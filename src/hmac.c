@@ -1,27 +1,32 @@
+/*
+ * SHA-512 goes by OpenSSL's own functions for it, not by its generic digests: a keyed state is copied
+ * by assignment then, where the generic one is allocated anew for each of the two passes, which costs a
+ * fifth of a signature. They are deprecated since 3.0 for want of providers, not of soundness.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "hmac.h"
 
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* memcpy(3) */
 
 #include <openssl/crypto.h> /* OPENSSL_cleanse(3) CRYPTO_memcmp(3) */
-#include <openssl/evp.h>    /* EVP_Digest*(3) */
+#include <openssl/sha.h>    /* SHA512_*(3) */
 
 enum { BLOCK = 128 }; /* SHA-512's block, in bytes */
 
 struct hmac {
-    EVP_MD_CTX *inner; /* has absorbed key ^ ipad */
-    EVP_MD_CTX *outer; /* has absorbed key ^ opad */
-    EVP_MD_CTX *work;
+    SHA512_CTX inner; /* has absorbed key ^ ipad */
+    SHA512_CTX outer; /* has absorbed key ^ opad */
 };
 
-static bool absorb(EVP_MD_CTX *context, const unsigned char key[BLOCK], unsigned char pad)
+static bool absorb(SHA512_CTX *context, const unsigned char key[BLOCK], unsigned char pad)
 {
     unsigned char block[BLOCK];
     for (size_t i = 0; i < BLOCK; i++) {
         block[i] = key[i] ^ pad;
     }
-    bool fine = EVP_DigestInit_ex(context, EVP_sha512(), NULL) == 1 &&
-                EVP_DigestUpdate(context, block, sizeof block) == 1;
+    bool fine = SHA512_Init(context) == 1 && SHA512_Update(context, block, sizeof block) == 1;
     OPENSSL_cleanse(block, sizeof block);
     return fine;
 }
@@ -32,11 +37,11 @@ static bool set_key(struct hmac *hmac, const void *key, size_t length)
     unsigned char block[BLOCK] = {0};
     bool fine = true;
     if (length > BLOCK) {
-        fine = EVP_Digest(key, length, block, NULL, EVP_sha512(), NULL) == 1;
+        fine = SHA512(key, length, block) != NULL;
     } else if (length > 0) {
         memcpy(block, key, length);
     }
-    fine = fine && absorb(hmac->inner, block, 0x36) && absorb(hmac->outer, block, 0x5c);
+    fine = fine && absorb(&hmac->inner, block, 0x36) && absorb(&hmac->outer, block, 0x5c);
     OPENSSL_cleanse(block, sizeof block);
     return fine;
 }
@@ -47,11 +52,7 @@ struct hmac *hmac_new(const void *key, size_t length)
     if (hmac == NULL) {
         return NULL;
     }
-    hmac->inner = EVP_MD_CTX_new();
-    hmac->outer = EVP_MD_CTX_new();
-    hmac->work = EVP_MD_CTX_new();
-    if (hmac->inner == NULL || hmac->outer == NULL || hmac->work == NULL ||
-        !set_key(hmac, key, length)) {
+    if (!set_key(hmac, key, length)) {
         hmac_free(hmac);
         return NULL;
     }
@@ -63,17 +64,17 @@ void hmac_free(struct hmac *hmac)
     if (hmac == NULL) {
         return;
     }
-    EVP_MD_CTX_free(hmac->inner); /* wipes the state, here and below */
-    EVP_MD_CTX_free(hmac->outer);
-    EVP_MD_CTX_free(hmac->work);
+    OPENSSL_cleanse(hmac, sizeof *hmac);
     free(hmac);
 }
 
-static bool digest(EVP_MD_CTX *work, const EVP_MD_CTX *keyed, const void *bytes, size_t length,
+/* Goes on from a keyed state. */
+static bool digest(const SHA512_CTX *keyed, const void *bytes, size_t length,
                    unsigned char out[HMAC_BYTES])
 {
-    return EVP_MD_CTX_copy_ex(work, keyed) == 1 && EVP_DigestUpdate(work, bytes, length) == 1 &&
-           EVP_DigestFinal_ex(work, out, NULL) == 1;
+    SHA512_CTX work = *keyed;
+    return SHA512_Update(&work, bytes, length) == 1 &&
+           SHA512_Final(out, &work) == 1; /* which wipes the state */
 }
 
 static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
@@ -85,18 +86,17 @@ static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
     }
 }
 
-bool hmac_sign(struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX])
+bool hmac_sign(const struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX])
 {
     unsigned char out[HMAC_BYTES];
-    if (!digest(hmac->work, hmac->inner, bytes, length, out) ||
-        !digest(hmac->work, hmac->outer, out, sizeof out, out)) {
+    if (!digest(&hmac->inner, bytes, length, out) || !digest(&hmac->outer, out, sizeof out, out)) {
         return false;
     }
     write_hex(out, hex);
     return true;
 }
 
-bool hmac_verify(struct hmac *hmac, const void *bytes, size_t length, const char *hex,
+bool hmac_verify(const struct hmac *hmac, const void *bytes, size_t length, const char *hex,
                  size_t hex_length)
 {
     char expected[HMAC_HEX];

@@ -7,7 +7,7 @@
  * The key is absorbed into two digest states when the signer is made; the token itself is not kept.
  * A signature then costs the two copies and the digest of the message.
  *
- * Threads: a signer may be used by one thread at a time.
+ * Threads: signing changes nothing in a signer, so several may use one at once.
  */
 
 #include <stdbool.h>
@@ -22,9 +22,9 @@ enum {
     HMAC_HEX = 2 * HMAC_BYTES, /* characters, without a terminator */
 };
 
-struct hmac; /* opaque: OpenSSL digest states */
+struct hmac; /* opaque: two digest states */
 
-/* Returns a signer, or NULL without memory or without SHA-512. Free it with hmac_free. */
+/* Returns a signer, or NULL without memory. Free it with hmac_free. */
 struct hmac *hmac_new(const void *key, size_t length);
 
 /* Wipes the key's traces and frees. NULL is harmless. */
@@ -34,13 +34,13 @@ void hmac_free(struct hmac *hmac);
  * Writes HMAC_HEX lower-case characters, no terminator. Returns false, and writes nothing, when
  * OpenSSL fails (no memory).
  */
-bool hmac_sign(struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX]);
+bool hmac_sign(const struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX]);
 
 /*
  * True when `hex`, in either case, is the signature of the bytes. The time taken does not depend on
  * where the two differ. A text of another length is never right.
  */
-bool hmac_verify(struct hmac *hmac, const void *bytes, size_t length, const char *hex,
+bool hmac_verify(const struct hmac *hmac, const void *bytes, size_t length, const char *hex,
                  size_t hex_length);
 
 SENDAPI_HIDDEN_END

@@ -1,5 +1,7 @@
 #include "lcompat.h"
 
+#include <string.h> /* memset(3) */
+
 #if LUA_VERSION_NUM < 502
 void compat_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
 {
@@ -17,19 +19,40 @@ int compat_absindex(lua_State *L, int index)
 {
     return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
 }
-
-void *compat_testudata(lua_State *L, int index, const char *name)
-{
-    void *userdata = lua_touserdata(L, index);
-    if (userdata == NULL || !lua_getmetatable(L, index)) {
-        return NULL;
-    }
-    luaL_getmetatable(L, name); /* stack: metatable, the class's */
-    bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return same ? userdata : NULL;
-}
 #endif
+
+struct object {
+    const char *class;
+    max_align_t memory[];
+};
+
+void *compat_newobject(lua_State *L, const char *class, size_t size)
+{
+    struct object *object = lua_newuserdata(L, sizeof *object + size);
+    memset(object->memory, 0, size);
+    object->class = class;
+    luaL_getmetatable(L, class);
+    lua_setmetatable(L, -2);
+    return object->memory;
+}
+
+void *compat_testobject(lua_State *L, int index, const char *class)
+{
+    struct object *object = lua_touserdata(L, index);
+    bool ours = object != NULL && lua_type(L, index) == LUA_TUSERDATA &&
+                compat_rawlen(L, index) >= sizeof *object && object->class == class;
+    return ours ? object->memory : NULL;
+}
+
+void *compat_checkobject(lua_State *L, int index, const char *class)
+{
+    void *memory = compat_testobject(L, index, class);
+    if (memory == NULL) {
+        (void)luaL_argerror(
+            L, index, lua_pushfstring(L, "%s expected, got %s", class, luaL_typename(L, index)));
+    }
+    return memory;
+}
 
 void compat_anchor(lua_State *L, int index)
 {

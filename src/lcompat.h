@@ -20,12 +20,10 @@ SENDAPI_HIDDEN_BEGIN
 #define compat_rawlen(L, index) ((size_t)lua_rawlen(L, index))
 #define compat_setfuncs(L, functions, upvalues) luaL_setfuncs(L, functions, upvalues)
 #define compat_absindex(L, index) lua_absindex(L, index)
-#define compat_testudata(L, index, name) luaL_testudata(L, index, name)
 #else
 #define compat_rawlen(L, index) lua_objlen(L, index)
 void compat_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
 int compat_absindex(lua_State *L, int index);
-void *compat_testudata(lua_State *L, int index, const char *name);
 #endif
 
 /* lua_rawget and lua_rawgeti that return the type of what they pushed, as 5.3's do. */
@@ -60,6 +58,21 @@ static inline bool compat_isinteger(lua_State *L, int index)
 /* Keeps the value on top of the stack, which is popped, alive as long as the userdata at `index`.
  */
 void compat_anchor(lua_State *L, int index);
+
+/*
+ * Our userdata know their class by the address of its name, which is compared in a fraction of the
+ * time that luaL_checkudata needs to look up the metatable. `class` must be one and the same array
+ * everywhere.
+ */
+
+/* Pushes a zeroed userdata of a class that was made, and returns its memory. */
+void *compat_newobject(lua_State *L, const char *class, size_t size);
+
+/* The memory of the object at `index`; NULL when it is something else. */
+void *compat_testobject(lua_State *L, int index, const char *class);
+
+/* The same; raises when it is something else. */
+void *compat_checkobject(lua_State *L, int index, const char *class);
 
 /*
  * Makes the metatable `name` with the methods, `__index` to itself, `__gc` and (for 5.4) `__close`

@@ -2,7 +2,7 @@
  * core.compile(definition, options) -> schema     see lschema.c
  * core.sentinels{ empty_array, empty_array_mt, array_mt }
  *
- * schema:encode(value)   -> bytes | nil, problem
+ * schema:encode(value, signer) -> bytes, signature | nil, problem     without a signer: bytes alone
  * schema:validate(value) -> boolean, problems     all of them, warnings too; problems may be empty
  */
 
@@ -11,10 +11,12 @@
 #include "lcompat.h"
 #include "lproblem.h"
 #include "lschema.h"
+#include "lsigner.h"
 #include "lwalk.h"
 #include "request.h"
 
-#define CLASS "sendapi.encoder"
+static const char CLASS[] = "sendapi.encoder";
+static const char REGISTERED[] = "sendapi.encoder of this state";
 
 enum { KEPT_CAPACITY = 65536 }; /* bytes of buffer that are kept between calls */
 
@@ -117,9 +119,24 @@ bool encoder_write(lua_State *L, struct encoder *encoder, const struct schema *s
 
 /* ---- Lua ---- */
 
+struct encoder *encoder_at(lua_State *L, int index)
+{
+    return compat_checkobject(L, index, CLASS);
+}
+
 static struct encoder *upvalue_encoder(lua_State *L)
 {
-    return lua_touserdata(L, lua_upvalueindex(1));
+    return encoder_at(L, lua_upvalueindex(1));
+}
+
+/* By the signer that is the third argument, which a finalizer may have closed by now. */
+static void sign(lua_State *L, const struct encoder *encoder, char signature[HMAC_HEX])
+{
+    const struct hmac *signer = signer_check(L, 3);
+    luaL_argcheck(L, signer != NULL, 3, "the signer is closed");
+    if (!hmac_sign(signer, buffer_bytes(&encoder->buffer), encoder->buffer.length, signature)) {
+        luaL_error(L, "cannot sign");
+    }
 }
 
 static int schema_encode(lua_State *L)
@@ -127,14 +144,24 @@ static int schema_encode(lua_State *L)
     struct encoder *encoder = upvalue_encoder(L);
     const struct schema *schema = schema_check(L, 1);
     luaL_checkany(L, 2);
+    lua_settop(L, 3);
     if (!encoder_write(L, encoder, schema, 2)) {
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
     }
+    int results = 1;
+    char signature[HMAC_HEX];
+    if (!lua_isnil(L, 3)) {
+        sign(L, encoder, signature);
+        results = 2;
+    }
     lua_pushlstring(L, buffer_bytes(&encoder->buffer), encoder->buffer.length);
     forget_large(encoder);
-    return 1;
+    if (results == 2) {
+        lua_pushlstring(L, signature, sizeof signature);
+    }
+    return results;
 }
 
 static int schema_validate(lua_State *L)
@@ -173,24 +200,21 @@ static int set_sentinels(lua_State *L)
 
 static int encoder_close(lua_State *L)
 {
-    struct encoder *encoder = luaL_checkudata(L, 1, CLASS);
+    struct encoder *encoder = compat_checkobject(L, 1, CLASS);
     buffer_release(&encoder->buffer);
     return 0;
 }
 
 static void encoder_new(lua_State *L)
 {
-    struct encoder *encoder = lua_newuserdata(L, sizeof *encoder);
-    *encoder = (struct encoder){.empty_array = NULL};
+    struct encoder *encoder = compat_newobject(L, CLASS, sizeof *encoder);
     buffer_init(&encoder->buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
-    luaL_getmetatable(L, CLASS);
-    lua_setmetatable(L, -2);
 }
 
 struct encoder *encoder_push(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, CLASS " of this state");
-    return lua_touserdata(L, -1);
+    lua_getfield(L, LUA_REGISTRYINDEX, REGISTERED);
+    return compat_checkobject(L, -1, CLASS);
 }
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
@@ -207,7 +231,7 @@ void encode_open(lua_State *L)
     compat_newclass(L, SCHEMA_CLASS, no_methods, schema_close);
     encoder_new(L); /* module, encoder */
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, CLASS " of this state");
+    lua_setfield(L, LUA_REGISTRYINDEX, REGISTERED);
     luaL_getmetatable(L, SCHEMA_CLASS);
     lua_pushvalue(L, -2); /* module, encoder, class, encoder */
     compat_setfuncs(L, schema_methods, 1);

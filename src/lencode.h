@@ -29,8 +29,11 @@ struct encoder {
 /* Adds `compile` and `sentinels` to the module table on top of the stack. */
 void encode_open(lua_State *L);
 
-/* Pushes the state's one encoder, made by encode_open. */
+/* Pushes the state's one encoder, made by encode_open. It lives as long as the state. */
 struct encoder *encoder_push(lua_State *L);
+
+/* The encoder at `index`. */
+struct encoder *encoder_at(lua_State *L, int index);
 
 /*
  * Writes the value at `index` into encoder->buffer, which is emptied first. On failure returns

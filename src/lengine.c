@@ -17,7 +17,7 @@
 
 #include "lengine.h"
 
-#include <string.h> /* memset(3) */
+#include <string.h> /* memcpy(3) */
 
 #include "engine.h"
 #include "lcompat.h"
@@ -25,8 +25,8 @@
 #include "lschema.h"
 #include "lsigner.h"
 
-#define ENGINE_CLASS "sendapi.engine"
-#define ENDPOINT_CLASS "sendapi.endpoint"
+static const char ENGINE_CLASS[] = "sendapi.engine";
+static const char ENDPOINT_CLASS[] = "sendapi.endpoint";
 
 struct lengine {
     struct engine *engine; /* NULL once closed, made anew when needed */
@@ -85,7 +85,7 @@ static void push_outcome(lua_State *L, const struct outcome *outcome)
 
 static struct lengine *check_engine(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, ENGINE_CLASS);
+    return compat_checkobject(L, index, ENGINE_CLASS);
 }
 
 /* The engine, made when there is none; one that a fork left behind is abandoned (engine.h). */
@@ -106,10 +106,7 @@ static struct engine *ready_engine(lua_State *L, struct lengine *self)
 
 static int engine_create(lua_State *L)
 {
-    struct lengine *self = lua_newuserdata(L, sizeof *self);
-    memset(self, 0, sizeof *self);
-    luaL_getmetatable(L, ENGINE_CLASS);
-    lua_setmetatable(L, -2);
+    struct lengine *self = compat_newobject(L, ENGINE_CLASS, sizeof *self);
     (void)ready_engine(L, self);
     return 1;
 }
@@ -139,7 +136,7 @@ static int lengine_gc(lua_State *L)
 
 static struct lendpoint *check_endpoint(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, ENDPOINT_CLASS);
+    return compat_checkobject(L, index, ENDPOINT_CLASS);
 }
 
 /* The request that the encoder's buffer holds, signed and counted in; or NULL and why. */
@@ -195,7 +192,7 @@ static int lengine_submit(lua_State *L)
         return refuse(L, FAILURE_CLOSED);
     }
     const struct schema *schema = schema_check(L, 4);
-    struct encoder *encoder = lua_touserdata(L, lua_upvalueindex(1));
+    struct encoder *encoder = encoder_at(L, lua_upvalueindex(1));
     lua_settop(L, 5);
     if (!encoder_write(L, encoder, schema, 5)) {
         lua_pushnil(L);
@@ -287,10 +284,8 @@ static int lengine_open_endpoint(lua_State *L)
     struct endpoint_settings settings = read_settings(L);
     luaL_argcheck(L, settings.url != NULL && settings.connections > 0, 2,
                   "url and connections are needed");
-    struct lendpoint *opened = lua_newuserdata(L, sizeof *opened);
-    *opened = (struct lendpoint){.owner = self};
-    luaL_getmetatable(L, ENDPOINT_CLASS);
-    lua_setmetatable(L, -2);
+    struct lendpoint *opened = compat_newobject(L, ENDPOINT_CLASS, sizeof *opened);
+    opened->owner = self;
     opened->endpoint = endpoint_new(&settings);
     if (opened->endpoint == NULL) {
         return luaL_error(L, "not enough memory");

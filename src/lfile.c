@@ -11,7 +11,7 @@
 
 #include "lcompat.h"
 
-#define CLASS "sendapi.file"
+static const char CLASS[] = "sendapi.file";
 
 static char *place(const char **where, char *memory, const char *text, size_t length)
 {
@@ -29,21 +29,19 @@ static int file_new(lua_State *L)
     const char *filename = luaL_checklstring(L, 2, &filename_length);
     const char *type = luaL_optlstring(L, 3, "", &type_length);
     luaL_argcheck(L, strlen(path) == path_length, 1, "a path cannot hold a NUL");
-    struct file *file =
-        lua_newuserdata(L, sizeof *file + path_length + filename_length + type_length + 3);
+    size_t size = sizeof(struct file) + path_length + filename_length + type_length + 3;
+    struct file *file = compat_newobject(L, CLASS, size);
     file->filename_length = filename_length;
     file->type_length = type_length;
     char *memory = place(&file->path, file->memory, path, path_length);
     memory = place(&file->filename, memory, filename, filename_length);
     (void)place(&file->type, memory, type, type_length);
-    luaL_getmetatable(L, CLASS);
-    lua_setmetatable(L, -2);
     return 1;
 }
 
 const struct file *file_test(lua_State *L, int index)
 {
-    return compat_testudata(L, index, CLASS);
+    return compat_testobject(L, index, CLASS);
 }
 
 static int file_release(lua_State *L)

@@ -20,9 +20,9 @@ static bool is_empty_table(lua_State *L, int index)
 }
 
 /* The server takes an empty set, and an empty text in a required field, for an absent one. */
-static bool is_filled(const struct walk *walk, int index)
+static bool is_filled(const struct walk *walk, int index, int type)
 {
-    switch (lua_type(walk->L, index)) {
+    switch (type) {
     case LUA_TSTRING: return compat_rawlen(walk->L, index) > 0;
     case LUA_TTABLE: return !is_empty_table(walk->L, index);
     default: return !is_empty_array(walk, index);
@@ -72,14 +72,15 @@ static bool gather_member(struct walk *walk, const struct schema_object *object,
         members->extra = true;
         return walk->schema->extra_fields || report_unknown(walk, object, name, length, path);
     }
-    if (is_null(L, top + 2)) {
+    int type = lua_type(L, top + 2);
+    if (type == LUA_TLIGHTUSERDATA && is_null(L, top + 2)) {
         lua_settop(L, top + 1);
         return true;
     }
     uint64_t bit = UINT64_C(1) << index;
     members->slots[index] = top + 2;
     members->present |= bit;
-    members->filled |= is_filled(walk, top + 2) ? bit : 0;
+    members->filled |= is_filled(walk, top + 2, type) ? bit : 0;
     lua_pushvalue(L, top + 1);
     return true;
 }
@@ -144,9 +145,10 @@ static bool check_required(struct walk *walk, const struct schema_object *object
                            const struct members *members, const struct path *path)
 {
     uint64_t missing = (object->always | object->sometimes) & ~members->filled;
-    for (size_t i = 0; missing >> i != 0; i++) {
+    for (; missing != 0; missing &= missing - 1) {
+        int i = schema_lowest(missing);
         const struct schema_field *field = &object->fields[i];
-        if ((missing >> i & 1) != 0 && is_needed(walk, field, members) &&
+        if (is_needed(walk, field, members) &&
             !report_missing(walk, object, field, (members->present >> i & 1) != 0, path)) {
             return false;
         }
@@ -201,11 +203,9 @@ static bool encode_members(struct walk *walk, const struct schema_object *object
                            const struct members *members, const struct path *path)
 {
     bool first = true;
-    for (size_t i = 0; i < object->count; i++) {
+    for (uint64_t left = members->present; left != 0; left &= left - 1) {
+        int i = schema_lowest(left);
         const struct schema_field *field = &object->fields[i];
-        if ((members->present >> i & 1) == 0) {
-            continue;
-        }
         struct path member = {
             .parent = path, .name = field->name.bytes, .length = field->name.length};
         append_key(walk, field, first);

@@ -28,6 +28,8 @@ enum {
     DEEPEST = 16, /* types within types; a definition that holds itself ends here */
 };
 
+const char SCHEMA_CLASS[] = "sendapi.schema";
+
 struct compiler {
     lua_State *L;
     struct schema *schema;
@@ -371,10 +373,7 @@ int schema_compile(lua_State *L)
         lua_replace(L, OPTIONS);
     }
     luaL_checktype(L, OPTIONS, LUA_TTABLE);
-    struct schema *schema = lua_newuserdata(L, sizeof *schema);
-    *schema = (struct schema){.blocks = NULL};
-    luaL_getmetatable(L, SCHEMA_CLASS);
-    lua_setmetatable(L, -2);
+    struct schema *schema = compat_newobject(L, SCHEMA_CLASS, sizeof *schema);
     lua_newtable(L);
     struct compiler compiler = {.L = L, .schema = schema, .depth = 0};
     compile_envelope(&compiler);
@@ -387,11 +386,11 @@ int schema_compile(lua_State *L)
 
 int schema_close(lua_State *L)
 {
-    schema_release(luaL_checkudata(L, 1, SCHEMA_CLASS));
+    schema_release(compat_checkobject(L, 1, SCHEMA_CLASS));
     return 0;
 }
 
 const struct schema *schema_check(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, SCHEMA_CLASS);
+    return compat_checkobject(L, index, SCHEMA_CLASS);
 }

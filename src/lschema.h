@@ -9,7 +9,7 @@
 SENDAPI_HIDDEN_BEGIN
 
 /* The class of compiled schemas; lencode.c gives it its methods. */
-#define SCHEMA_CLASS "sendapi.schema"
+extern const char SCHEMA_CLASS[];
 
 /*
  * core.compile(definition, options) -> schema

@@ -10,7 +10,7 @@
 #include "hmac.h"
 #include "lcompat.h"
 
-#define CLASS "sendapi.signer"
+static const char CLASS[] = "sendapi.signer";
 
 struct signer {
     struct hmac *hmac; /* NULL once closed */
@@ -18,7 +18,7 @@ struct signer {
 
 struct hmac *signer_check(lua_State *L, int index)
 {
-    const struct signer *signer = luaL_checkudata(L, index, CLASS);
+    const struct signer *signer = compat_checkobject(L, index, CLASS);
     return signer->hmac;
 }
 
@@ -33,10 +33,7 @@ static int signer_new(lua_State *L)
 {
     size_t length;
     const char *token = luaL_checklstring(L, 1, &length);
-    struct signer *signer = lua_newuserdata(L, sizeof *signer);
-    signer->hmac = NULL;
-    luaL_getmetatable(L, CLASS);
-    lua_setmetatable(L, -2);
+    struct signer *signer = compat_newobject(L, CLASS, sizeof *signer);
     signer->hmac = hmac_new(token, length);
     return signer->hmac != NULL ? 1 : luaL_error(L, "cannot make a signer: no memory");
 }
@@ -67,7 +64,7 @@ static int signer_verify(lua_State *L)
 
 static int signer_close(lua_State *L)
 {
-    struct signer *signer = luaL_checkudata(L, 1, CLASS);
+    struct signer *signer = compat_checkobject(L, 1, CLASS);
     hmac_free(signer->hmac);
     signer->hmac = NULL;
     return 0;

@@ -57,18 +57,18 @@ bool schema_index(struct schema *schema, struct schema_object *object)
     while (size < object->count * 4) {
         size *= 2;
     }
-    object->slots = schema_allocate(schema, size);
+    object->slots = schema_allocate(schema, size * sizeof *object->slots);
     object->slot_mask = size - 1;
     if (object->slots == NULL) {
         return false;
     }
     for (size_t i = 0; i < object->count; i++) {
-        const struct schema_text *name = &object->fields[i].name;
-        size_t slot = hash(name->bytes, name->length) & object->slot_mask;
-        while (object->slots[slot] != 0) {
+        const struct schema_field *field = &object->fields[i];
+        size_t slot = hash(field->name.bytes, field->name.length) & object->slot_mask;
+        while (object->slots[slot].field != 0) {
             slot = (slot + 1) & object->slot_mask;
         }
-        object->slots[slot] = (unsigned char)(i + 1);
+        object->slots[slot] = (struct schema_slot){field->interned, (int)i + 1};
     }
     return true;
 }
@@ -91,10 +91,10 @@ int schema_find_choice(const struct schema_type *type, const char *text, size_t 
 int schema_find(const struct schema_object *object, const char *name, size_t length)
 {
     size_t slot = hash(name, length) & object->slot_mask;
-    for (; object->slots[slot] != 0; slot = (slot + 1) & object->slot_mask) {
-        int index = object->slots[slot] - 1;
-        const struct schema_field *field = &object->fields[index];
-        if (field->interned == name || same(&field->name, name, length)) {
+    for (; object->slots[slot].field != 0; slot = (slot + 1) & object->slot_mask) {
+        int index = object->slots[slot].field - 1;
+        if (object->slots[slot].interned == name ||
+            same(&object->fields[index].name, name, length)) {
             return index;
         }
     }

@@ -66,13 +66,18 @@ struct schema_field {
     struct schema_text flag_name;
 };
 
+struct schema_slot {
+    const char *interned; /* the field's */
+    int field;            /* its index plus one; 0: the slot is empty */
+};
+
 struct schema_object {
     struct schema_field *fields;
     size_t count;
-    uint64_t always;      /* the fields that are required whatever stands beside them … */
-    uint64_t sometimes;   /* … and those for which that decides */
-    bool file;            /* takes a sendapi.file instead of a table */
-    unsigned char *slots; /* hash table of field indices plus one; 0 is empty */
+    uint64_t always;           /* the fields that are required whatever stands beside them … */
+    uint64_t sometimes;        /* … and those for which that decides */
+    bool file;                 /* takes a sendapi.file instead of a table */
+    struct schema_slot *slots; /* a hash table of the fields */
     size_t slot_mask;
 };
 
@@ -99,6 +104,20 @@ bool schema_index(struct schema *schema, struct schema_object *object);
 
 /* The index of a text among the type's choices, or -1. */
 int schema_find_choice(const struct schema_type *type, const char *text, size_t length);
+
+/* The lowest member of a set that is not empty. */
+static inline int schema_lowest(uint64_t set)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(set);
+#else
+    int lowest = 0;
+    while ((set >> lowest & 1) == 0) {
+        lowest++;
+    }
+    return lowest;
+#endif
+}
 
 /* The index of a field, or -1. */
 int schema_find(const struct schema_object *object, const char *name, size_t length);
