@@ -192,19 +192,21 @@ static int lengine_submit(lua_State *L)
         return refuse(L, FAILURE_CLOSED);
     }
     const struct schema *schema = schema_check(L, 4);
-    struct encoder *encoder = encoder_at(L, lua_upvalueindex(1));
     lua_settop(L, 5);
+    struct encoder *encoder = encoder_begin(L, encoder_at(L, lua_upvalueindex(1)));
     if (!encoder_write(L, encoder, schema, 5)) {
+        encoder_end(encoder);
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
     }
     /* now, because a finalizer that ran meanwhile may have closed them */
     struct hmac *signer = signer_check(L, 3);
-    if (signer == NULL || target->endpoint == NULL) {
-        return refuse(L, FAILURE_CLOSED);
-    }
-    return submit_encoded(L, self, target->endpoint, encoder, signer);
+    int results = signer == NULL || target->endpoint == NULL
+                      ? refuse(L, FAILURE_CLOSED)
+                      : submit_encoded(L, self, target->endpoint, encoder, signer);
+    encoder_end(encoder);
+    return results;
 }
 
 /* Lua may raise for want of memory while the answer is pushed: it stays the engine's until then. */
