@@ -20,11 +20,21 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return transfer->response.failure == BUFFER_FINE ? size * count : 0;
 }
 
+/* A head begins with a status line, each of several, and ends with an empty one; trailers are none. */
+static void note_head(struct transfer *transfer, const char *line, size_t length)
+{
+    if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        transfer->head_is_whole = false;
+    } else if (line[0] == '\r' || line[0] == '\n') {
+        transfer->head_is_whole = true;
+    }
+}
+
 /* libcurl keeps headers in memory: a server that never ends them is cut off like a long body. */
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
-    transfer->head_is_whole = bytes[0] == '\r' || bytes[0] == '\n'; /* the empty line at its end */
+    note_head(transfer, bytes, size * count);
     transfer->header_bytes += size * count;
     if (transfer->header_bytes > RESPONSE_MAXIMUM) {
         transfer->response.failure = BUFFER_TOO_LARGE;
@@ -88,7 +98,8 @@ struct transfer *transfer_new(void)
     }
     buffer_init(&transfer->response, 0, RESPONSE_MAXIMUM);
     transfer->easy = curl_easy_init();
-    if (transfer->easy == NULL || !make_headers(transfer)) {
+    transfer->url = curl_url();
+    if (transfer->easy == NULL || transfer->url == NULL || !make_headers(transfer)) {
         transfer_free(transfer);
         return NULL;
     }
@@ -104,6 +115,7 @@ void transfer_free(struct transfer *transfer)
     if (transfer->easy != NULL) {
         curl_easy_cleanup(transfer->easy);
     }
+    curl_url_cleanup(transfer->url);
     curl_slist_free_all(transfer->headers);
     buffer_release(&transfer->response);
     endpoint_release(transfer->endpoint);
@@ -117,10 +129,19 @@ struct transfer *transfer_of(CURL *easy)
     return (struct transfer *)(void *)transfer;
 }
 
-/* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
-static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *settings)
+/* A URL parsed here is not parsed again for every request. */
+static CURLcode set_url(struct transfer *transfer, const char *text)
 {
-    CURLcode result = curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+    return curl_url_set(transfer->url, CURLUPART_URL, text, 0) == CURLUE_OK
+               ? curl_easy_setopt(transfer->easy, CURLOPT_CURLU, transfer->url)
+               : CURLE_URL_MALFORMAT;
+}
+
+/* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
+static CURLcode set_endpoint(struct transfer *transfer, const struct endpoint_settings *settings)
+{
+    CURL *easy = transfer->easy;
+    CURLcode result = set_url(transfer, settings->url);
     if (result == CURLE_OK) {
         result = curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent);
     }
@@ -153,7 +174,7 @@ static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
         curl_easy_reset(transfer->easy);
         set_up(transfer);
     }
-    CURLcode result = set_endpoint(transfer->easy, &endpoint->settings);
+    CURLcode result = set_endpoint(transfer, &endpoint->settings);
     if (result != CURLE_OK) {
         curl_easy_reset(transfer->easy);
         set_up(transfer);
@@ -223,12 +244,24 @@ static enum failure failure_of_write(const struct transfer *transfer)
                                                           : FAILURE_RESPONSE_TOO_LARGE;
 }
 
+/* Whether the first byte of an answer has come. */
+static bool has_begun(const struct transfer *transfer)
+{
+    double seconds = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &seconds);
+    return seconds > 0;
+}
+
 /* libcurl says "out of memory" as well of a header line that never ends. */
 static enum failure failure_of_memory(const struct transfer *transfer)
 {
-    double begun = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &begun);
-    return begun > 0 ? FAILURE_RESPONSE_TOO_LARGE : FAILURE_NO_MEMORY;
+    return has_begun(transfer) ? FAILURE_RESPONSE_TOO_LARGE : FAILURE_NO_MEMORY;
+}
+
+/* An answer without a status line is of another protocol to it, as is a url that we never make. */
+static enum failure failure_of_protocol(const struct transfer *transfer)
+{
+    return has_begun(transfer) ? FAILURE_RESPONSE_INVALID : FAILURE_CONNECTION_FAILED;
 }
 
 /* What it means that no whole answer came. */
@@ -248,7 +281,7 @@ static enum failure failure_of_result(const struct transfer *transfer, CURLcode 
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ENGINE_INITFAILED: return FAILURE_TLS_FAILED;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer without a status line */
+    case CURLE_UNSUPPORTED_PROTOCOL: return failure_of_protocol(transfer);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP2:

@@ -19,6 +19,7 @@ struct transfer {
     struct transfer *next; /* the engine's lists of idle and of busy ones */
     struct transfer *previous;
     CURL *easy;
+    CURLU *url;                         /* the endpoint's, parsed once */
     struct request *request;            /* owned while busy, else NULL */
     struct endpoint *endpoint;          /* what the handle is set up for; a reference, or NULL */
     struct curl_slist signature_header; /* links to the headers that never change */

@@ -576,11 +576,12 @@ static void many_requests_survive_every_refusal(void)
 }
 
 static const struct check_case cases[] = {
-    CHECK_CASE(buffer_survives_every_refusal),   CHECK_CASE(absurd_sizes_are_refused),
-    CHECK_CASE(signer_survives_every_refusal),   CHECK_CASE(endpoint_survives_every_refusal),
-    CHECK_CASE(request_survives_every_refusal),  CHECK_CASE(queue_survives_every_refusal),
-    CHECK_CASE(transfer_survives_every_refusal), CHECK_CASE(engine_survives_every_refusal),
-    CHECK_CASE(turning_survives_every_refusal),  CHECK_CASE(many_requests_survive_every_refusal),
+    CHECK_CASE(buffer_survives_every_refusal),       CHECK_CASE(absurd_sizes_are_refused),
+    CHECK_CASE(signer_survives_every_refusal),       CHECK_CASE(signer_is_wiped_before_it_is_freed),
+    CHECK_CASE(endpoint_survives_every_refusal),     CHECK_CASE(request_survives_every_refusal),
+    CHECK_CASE(queue_survives_every_refusal),        CHECK_CASE(transfer_survives_every_refusal),
+    CHECK_CASE(engine_survives_every_refusal),       CHECK_CASE(turning_survives_every_refusal),
+    CHECK_CASE(many_requests_survive_every_refusal),
 };
 
 /* ---- the libraries' allocations ---- */
