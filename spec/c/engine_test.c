@@ -329,7 +329,7 @@ static void closed_connection_is_replaced(void)
 static void connection_that_dies_when_it_is_used_again(void)
 {
     static const char *const paths[] = {"/once", "/thrice"};
-    static const int exchanges[] = {5, 2};
+    static const int exchanges[] = {5, 10};
     for (size_t i = 0; i < 2; i++) {
         struct server *server = start_server();
         struct endpoint *endpoint = endpoint_with(server, paths[i], 1);
