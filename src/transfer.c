@@ -161,28 +161,38 @@ static CURLcode set_endpoint(struct transfer *transfer, const struct endpoint_se
     return result;
 }
 
-/* Sets the handle up anew when it last served another endpoint, another authority file above all.
- */
+/* A new handle in the place of the old: curl_easy_reset without memory leaves a broken one. */
+static bool renew(struct transfer *transfer)
+{
+    CURL *easy = curl_easy_init();
+    if (easy == NULL) {
+        return false;
+    }
+    curl_easy_cleanup(transfer->easy);
+    endpoint_release(transfer->endpoint);
+    transfer->easy = easy;
+    transfer->endpoint = NULL;
+    transfer->used = false;
+    set_up(transfer);
+    return true;
+}
+
+/* A handle serves one endpoint: nothing of another, its authority file above all, may remain. */
 static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
 {
     if (transfer->endpoint == endpoint) {
         return CURLE_OK;
     }
-    if (transfer->endpoint != NULL) {
-        endpoint_release(transfer->endpoint);
-        transfer->endpoint = NULL;
-        curl_easy_reset(transfer->easy);
-        set_up(transfer);
+    if (transfer->used && !renew(transfer)) {
+        return CURLE_OUT_OF_MEMORY;
     }
+    transfer->used = true;
     CURLcode result = set_endpoint(transfer, &endpoint->settings);
-    if (result != CURLE_OK) {
-        curl_easy_reset(transfer->easy);
-        set_up(transfer);
-        return result;
+    if (result == CURLE_OK) {
+        endpoint_retain(endpoint);
+        transfer->endpoint = endpoint;
     }
-    endpoint_retain(endpoint);
-    transfer->endpoint = endpoint;
-    return CURLE_OK;
+    return result;
 }
 
 static void load(struct transfer *transfer, struct request *request)

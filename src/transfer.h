@@ -26,6 +26,7 @@ struct transfer {
     struct curl_slist *headers;
     char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX];
     struct buffer response;
+    bool used; /* set up for an endpoint, perhaps in part */
     size_t header_bytes;
     bool head_is_whole; /* as far as the headers have come */
     char error[CURL_ERROR_SIZE];

@@ -496,7 +496,7 @@ static void turn_in_want(void *argument)
     arm();
     submit_and_take(engine, other, scene);
     allow_all();
-    request_free(exchange(engine, other)); /* perhaps over a connection that lost its request */
+    CHECK_EXCHANGE(engine, other, scene->failure, scene->status);
     CHECK_EXCHANGE(engine, other, scene->failure, scene->status);
     CHECK_EXCHANGE(engine, one, FAILURE_NONE, 200);
     engine_free(engine);
