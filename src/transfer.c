@@ -213,7 +213,8 @@ bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *req
 {
     CURLcode result = turn_to(transfer, request->endpoint);
     if (result != CURLE_OK) {
-        request->outcome.failure = FAILURE_CONNECTION_FAILED;
+        request->outcome.failure =
+            result == CURLE_OUT_OF_MEMORY ? FAILURE_NO_MEMORY : FAILURE_CONNECTION_FAILED;
         request->outcome.reason = strdup(curl_easy_strerror(result));
         return false;
     }
