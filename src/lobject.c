@@ -52,8 +52,8 @@ static bool report_unknown(struct walk *walk, const struct schema_object *object
 }
 
 /*
- * Looks at the key at `top` + 1 and the value above it. A known field's value stays where it is, below
- * a copy of its key for lua_next; of anything else only the key stays.
+ * Looks at the key at `top` + 1 and the value above it. A known field's value stays where it is,
+ * below a copy of its key for lua_next; of anything else only the key stays.
  */
 static bool gather_member(struct walk *walk, const struct schema_object *object, int top,
                           struct members *members, const struct path *path)

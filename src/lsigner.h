@@ -11,8 +11,8 @@ SENDAPI_HIDDEN_BEGIN
 /* Adds `signer` to the module table on top of the stack. */
 void signer_open(lua_State *L);
 
-/* The signer at `index`, NULL when it is closed; raises when it is something else. The userdata owns
- * it. */
+/* The signer at `index`, NULL when it is closed; raises when it is something else. The userdata
+ * owns it. */
 struct hmac *signer_check(lua_State *L, int index);
 
 SENDAPI_HIDDEN_END

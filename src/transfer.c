@@ -20,7 +20,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return transfer->response.failure == BUFFER_FINE ? size * count : 0;
 }
 
-/* A head begins with a status line, each of several, and ends with an empty one; trailers are none. */
+/* Each of several heads begins with a status line and ends with an empty one; trailers are none. */
 static void note_head(struct transfer *transfer, const char *line, size_t length)
 {
     if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {

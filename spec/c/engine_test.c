@@ -323,8 +323,8 @@ static void closed_connection_is_replaced(void)
 }
 
 /*
- * Kept, and then closed upon the next request: libcurl sends that one again on a new one. A handle does
- * so five times in its life and fails the sixth, hence the small numbers.
+ * Kept, and then closed upon the next request: libcurl sends that one again on a new one. A handle
+ * does so five times in its life and fails the sixth, hence the small numbers.
  */
 static void connection_that_dies_when_it_is_used_again(void)
 {
