@@ -1,8 +1,10 @@
 #include "transfer.h"
 
-#include <errno.h>  /* ECONNREFUSED */
-#include <stdlib.h> /* calloc(3) free(3) */
-#include <string.h> /* memcpy(3) strdup(3) */
+#include <errno.h>   /* ECONNREFUSED */
+#include <stdlib.h>  /* calloc(3) free(3) */
+#include <string.h>  /* memcpy(3) strdup(3) */
+#include <strings.h> /* strncasecmp(3) */
+#include <time.h>    /* time(2) */
 
 #include <openssl/x509_vfy.h> /* X509_V_ERR_* */
 
@@ -20,11 +22,22 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return transfer->response.failure == BUFFER_FINE ? size * count : 0;
 }
 
+static void keep_retry_after(struct outcome *outcome, const char *line, size_t length)
+{
+    static const char name[] = "retry-after:";
+    size_t name_length = sizeof name - 1;
+    if (length > name_length && strncasecmp(line, name, name_length) == 0) {
+        outcome->retry_after =
+            retry_after_seconds(line + name_length, length - name_length, time(NULL));
+    }
+}
+
 /* libcurl keeps headers in memory: a server that never ends them is cut off like a long body. */
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
     transfer->head_is_whole = bytes[0] == '\r' || bytes[0] == '\n'; /* the empty line at its end */
+    keep_retry_after(&transfer->request->outcome, bytes, size * count);
     transfer->header_bytes += size * count;
     if (transfer->header_bytes > RESPONSE_MAXIMUM) {
         transfer->response.failure = BUFFER_TOO_LARGE;
@@ -117,6 +130,14 @@ struct transfer *transfer_of(CURL *easy)
     return (struct transfer *)(void *)transfer;
 }
 
+/* Never 0, which libcurl takes for "no limit" or for its own. */
+static long milliseconds(double seconds)
+{
+    static const double LONGEST = 2147483.0;
+    double limited = seconds < LONGEST ? seconds * 1000.0 : LONGEST * 1000.0;
+    return limited < 1 ? 1 : (long)limited;
+}
+
 /* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
 static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *settings)
 {
@@ -135,8 +156,8 @@ static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *setting
             easy, CURLOPT_HTTP_VERSION,
             (long)(settings->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     }
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           milliseconds(settings->connect_timeout));
     return result;
 }
 
@@ -164,8 +185,12 @@ static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
     return CURLE_OK;
 }
 
-static void load(struct transfer *transfer, struct request *request)
+static void load(struct transfer *transfer, struct request *request, double now)
 {
+    double timeout = request->endpoint->settings.timeout;
+    double left = request->deadline - now;
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS,
+                           milliseconds(left < timeout ? left : timeout));
     memcpy(transfer->signature + sizeof SIGNATURE_NAME - 1, request->signature, HMAC_HEX + 1);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request_body(request));
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -175,10 +200,11 @@ static void load(struct transfer *transfer, struct request *request)
     transfer->head_is_whole = false;
     transfer->error[0] = '\0';
     transfer->request = request;
+    request_reset_outcome(request);
     request->outcome.attempts++;
 }
 
-bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request)
+bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request, double now)
 {
     CURLcode result = turn_to(transfer, request->endpoint);
     if (result != CURLE_OK) {
@@ -186,7 +212,7 @@ bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *req
         request->outcome.reason = strdup(curl_easy_strerror(result));
         return false;
     }
-    load(transfer, request);
+    load(transfer, request, now);
     if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
         transfer->request = NULL;
         request->outcome.failure = FAILURE_NO_MEMORY;
