@@ -21,6 +21,9 @@ struct endpoint *endpoint_new(const struct endpoint_settings *settings)
     }
     bool fine = true;
     endpoint->settings = *settings;
+    if (settings->connections == 0) {
+        endpoint->settings.connections = 1;
+    }
     endpoint->settings.url = copy(settings->url, &fine);
     endpoint->settings.user_agent = copy(settings->user_agent, &fine);
     endpoint->settings.ca_file = copy(settings->ca_file, &fine);

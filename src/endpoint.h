@@ -29,7 +29,7 @@ struct endpoint_settings {
     const char *proxy;          /* NULL: none, whatever the environment says */
     double timeout;             /* seconds for one exchange */
     double connect_timeout;     /* seconds for name, connection and TLS together */
-    size_t connections;         /* requests on their way at once */
+    size_t connections;         /* requests on their way at once; 0 counts as 1 */
     size_t max_pending;         /* requests accepted and not answered yet */
     size_t max_pending_bytes;   /* their bodies */
     bool http2;                 /* let the server choose HTTP/2 over TLS */

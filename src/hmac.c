@@ -77,12 +77,24 @@ static bool digest(const SHA512_CTX *keyed, const void *bytes, size_t length,
            SHA512_Final(out, &work) == 1; /* which wipes the state */
 }
 
+/* Each byte's two characters at once: a signature has 64 of them. */
+#define PAIRS(high)                                                                                \
+    {high, '0'}, {high, '1'}, {high, '2'}, {high, '3'}, {high, '4'}, {high, '5'}, {high, '6'},     \
+        {high, '7'}, {high, '8'}, {high, '9'}, {high, 'a'}, {high, 'b'}, {high, 'c'}, {high, 'd'}, \
+        {high, 'e'},                                                                               \
+    {                                                                                              \
+        high, 'f'                                                                                  \
+    }
+
 static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char pairs[256][2] = {
+        PAIRS('0'), PAIRS('1'), PAIRS('2'), PAIRS('3'), PAIRS('4'), PAIRS('5'),
+        PAIRS('6'), PAIRS('7'), PAIRS('8'), PAIRS('9'), PAIRS('a'), PAIRS('b'),
+        PAIRS('c'), PAIRS('d'), PAIRS('e'), PAIRS('f'),
+    };
     for (size_t i = 0; i < HMAC_BYTES; i++) {
-        hex[2 * i] = digits[bytes[i] >> 4];
-        hex[2 * i + 1] = digits[bytes[i] & 15];
+        memcpy(hex + 2 * i, pairs[bytes[i]], 2);
     }
 }
 

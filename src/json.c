@@ -9,6 +9,8 @@
 /* What a byte needs: nothing, an escape, or a look at the sequence it begins. */
 enum { PLAIN = 0, ESCAPED = 1, SEQUENCE = 2 };
 
+enum { SHORT = 24 }; /* bytes */
+
 static inline int byte_class(unsigned char byte)
 {
     if (byte >= 0x80) {
@@ -91,16 +93,30 @@ static void append_escape(struct buffer *buffer, unsigned char byte)
     }
 }
 
-/* Most texts need no escape: one look and one copy. Returns how far it came; the end quote counts. */
+/* Copies the plain run at the beginning of the text; a short one byte by byte, without a call. */
+static size_t copy_run(char *to, const char *text, size_t length)
+{
+    size_t run = 0;
+    if (length <= SHORT) {
+        for (; run < length && byte_class((unsigned char)text[run]) == PLAIN; run++) {
+            to[run] = text[run];
+        }
+        return run;
+    }
+    run = plain_run((const unsigned char *)text, length);
+    memcpy(to, text, run);
+    return run;
+}
+
+/* Most texts need no escape. Returns how far it came; the end quote counts. */
 static size_t append_plain(struct buffer *buffer, const char *text, size_t length)
 {
     char *end = buffer_reserve(buffer, length + 2);
     if (end == NULL) {
         return 0;
     }
-    size_t run = plain_run((const unsigned char *)text, length);
     *end = '"';
-    memcpy(end + 1, text, run);
+    size_t run = copy_run(end + 1, text, length);
     end[run + 1] = '"'; /* overwritten when there is more */
     buffer->length += run + (run == length ? 2 : 1);
     return run + (run == length);

@@ -21,9 +21,14 @@ int compat_absindex(lua_State *L, int index)
 }
 #endif
 
+/* Lua aligns a userdata for its own values, not for max_align_t. */
 struct object {
     const char *class;
-    max_align_t memory[];
+    union {
+        void *pointer;
+        lua_Number number;
+        lua_Integer integer;
+    } memory[];
 };
 
 void *compat_newobject(lua_State *L, const char *class, size_t size)
@@ -39,8 +44,9 @@ void *compat_newobject(lua_State *L, const char *class, size_t size)
 void *compat_testobject(lua_State *L, int index, const char *class)
 {
     struct object *object = lua_touserdata(L, index);
-    bool ours = object != NULL && lua_type(L, index) == LUA_TUSERDATA &&
-                compat_rawlen(L, index) >= sizeof *object && object->class == class;
+    bool ours = object != NULL &&
+                compat_rawlen(L, index) >= sizeof *object && /* a light userdata has none */
+                object->class == class;
     return ours ? object->memory : NULL;
 }
 

@@ -68,22 +68,13 @@ static void encode_once(struct walk *walk, int index, const struct path *root)
     }
 }
 
-/*
- * Leaves the list of problems, or nil, on top of the stack. A walk into which a finalizer put one of
- * its own has lost its buffer to that, and is walked again.
- */
+/* Leaves the list of problems, or nil, on top of the stack. */
 static void encode_root(struct walk *walk, int index, bool all)
 {
     const struct schema *schema = walk->schema;
     struct path root = {.name = schema->root_name.bytes, .length = schema->root_name.length};
-    int top = lua_gettop(walk->L);
-    unsigned mine;
-    do {
-        lua_settop(walk->L, top);
-        problems_begin(&walk->problems, walk->L, all);
-        mine = ++walk->encoder->walks;
-        encode_once(walk, index, &root);
-    } while (walk->encoder->walks != mine);
+    problems_begin(&walk->problems, walk->L, all);
+    encode_once(walk, index, &root);
     if (walk->out->failure == BUFFER_TOO_LARGE && (all || !walk->problems.failed)) {
         (void)problems_error(&walk->problems, &root, FAILURE_REQUEST_TOO_LARGE,
                              "the request is larger than %d bytes", REQUEST_MAXIMUM);
@@ -141,11 +132,12 @@ static void sign(lua_State *L, const struct encoder *encoder, char signature[HMA
 
 static int schema_encode(lua_State *L)
 {
-    struct encoder *encoder = upvalue_encoder(L);
     const struct schema *schema = schema_check(L, 1);
     luaL_checkany(L, 2);
     lua_settop(L, 3);
+    struct encoder *encoder = encoder_begin(L, upvalue_encoder(L));
     if (!encoder_write(L, encoder, schema, 2)) {
+        encoder_end(encoder);
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
@@ -158,6 +150,7 @@ static int schema_encode(lua_State *L)
     }
     lua_pushlstring(L, buffer_bytes(&encoder->buffer), encoder->buffer.length);
     forget_large(encoder);
+    encoder_end(encoder);
     if (results == 2) {
         lua_pushlstring(L, signature, sizeof signature);
     }
@@ -166,11 +159,13 @@ static int schema_encode(lua_State *L)
 
 static int schema_validate(lua_State *L)
 {
-    struct encoder *encoder = upvalue_encoder(L);
-    struct walk walk = begin_walk(L, encoder, schema_check(L, 1));
+    const struct schema *schema = schema_check(L, 1);
     lua_settop(L, 2);
+    struct encoder *encoder = encoder_begin(L, upvalue_encoder(L));
+    struct walk walk = begin_walk(L, encoder, schema);
     encode_root(&walk, 2, true);
     forget_large(encoder);
+    encoder_end(encoder);
     lua_pushboolean(L, !walk.problems.failed);
     lua_insert(L, -2);
     if (lua_isnil(L, -1)) {
@@ -209,6 +204,27 @@ static void encoder_new(lua_State *L)
 {
     struct encoder *encoder = compat_newobject(L, CLASS, sizeof *encoder);
     buffer_init(&encoder->buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
+}
+
+struct encoder *encoder_begin(lua_State *L, struct encoder *shared)
+{
+    struct encoder *encoder = shared;
+    if (shared->busy) {
+        encoder_new(L);
+        encoder = encoder_at(L, -1);
+        encoder->empty_array = shared->empty_array;
+        encoder->empty_array_mt = shared->empty_array_mt;
+        encoder->array_mt = shared->array_mt;
+    } else {
+        lua_pushnil(L); /* the caller keeps the shared one alive */
+    }
+    encoder->busy = true;
+    return encoder;
+}
+
+void encoder_end(struct encoder *encoder)
+{
+    encoder->busy = false;
 }
 
 struct encoder *encoder_push(lua_State *L)

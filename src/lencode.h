@@ -23,7 +23,7 @@ struct encoder {
     const void *empty_array; /* lua-cjson's values, known by their address; NULL: none */
     const void *empty_array_mt;
     const void *array_mt;
-    unsigned walks; /* begun so far: a finalizer may encode, too, while another walk allocates */
+    bool busy; /* see encoder_begin */
 };
 
 /* Adds `compile` and `sentinels` to the module table on top of the stack. */
@@ -34,6 +34,14 @@ struct encoder *encoder_push(lua_State *L);
 
 /* The encoder at `index`. */
 struct encoder *encoder_at(lua_State *L, int index);
+
+/*
+ * Pushes the encoder to use: `shared`, or another when that is busy, because a finalizer may run
+ * wherever memory is asked for, and may encode, too. It is busy until encoder_end: the bytes are no
+ * longer needed. One that an error kept from its end stays busy, which costs time and no more.
+ */
+struct encoder *encoder_begin(lua_State *L, struct encoder *shared);
+void encoder_end(struct encoder *encoder);
 
 /*
  * Writes the value at `index` into encoder->buffer, which is emptied first. On failure returns

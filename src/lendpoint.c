@@ -22,6 +22,7 @@ static const char CLASS[] = "sendapi.endpoint";
 struct lendpoint {
     struct endpoint *endpoint;
     bool closed;
+    unsigned generation;   /* of the owner, when the endpoint was made */
     struct lengine *owner; /* anchored in this userdata, and made before it, so finalized after */
 };
 
@@ -75,10 +76,29 @@ static struct lendpoint *check(lua_State *L, int index)
     return compat_checkobject(L, index, CLASS);
 }
 
+/* After a fork the endpoint still tells of the parent's requests: another takes its place. */
+static void follow_fork(lua_State *L, struct lendpoint *self)
+{
+    if (self->generation == self->owner->generation) {
+        return;
+    }
+    struct endpoint *endpoint = endpoint_new(&self->endpoint->settings);
+    if (endpoint == NULL) {
+        luaL_error(L, "not enough memory");
+    }
+    endpoint_release(self->endpoint);
+    self->endpoint = endpoint;
+    self->generation = self->owner->generation;
+}
+
 struct endpoint *lendpoint_check(lua_State *L, int index)
 {
-    const struct lendpoint *self = check(L, index);
-    return self->closed ? NULL : self->endpoint;
+    struct lendpoint *self = check(L, index);
+    if (self->closed) {
+        return NULL;
+    }
+    follow_fork(L, self);
+    return self->endpoint;
 }
 
 int lendpoint_open(lua_State *L)
@@ -98,6 +118,7 @@ int lendpoint_open(lua_State *L)
         return luaL_error(L, "not enough memory");
     }
     self->closed = false;
+    self->generation = owner->generation;
     owner->open++;
     return 1;
 }

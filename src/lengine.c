@@ -129,13 +129,22 @@ void lengine_stop(struct lengine *self)
     }
 }
 
+/* Leaves an engine that is the parent's process as it is (engine.h), and its endpoints with it. */
+static bool forsake(struct lengine *self)
+{
+    bool inherited = self->engine != NULL && engine_is_inherited(self->engine);
+    if (inherited) {
+        self->engine = NULL;
+        self->generation++;
+    }
+    return inherited;
+}
+
 /* The engine, made when there is none; one that a fork left behind is abandoned (engine.h). */
 static struct engine *ready_engine(lua_State *L, struct lengine *self)
 {
     const char *reason = NULL;
-    if (self->engine != NULL && engine_is_inherited(self->engine)) {
-        self->engine = NULL;
-    }
+    (void)forsake(self);
     if (self->engine == NULL) {
         self->engine = engine_new(&reason);
     }
@@ -243,13 +252,15 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
 static int lengine_submit(lua_State *L)
 {
     struct lengine *self = lengine_check(L, 1);
+    (void)forsake(self);
     if (lendpoint_check(L, 2) == NULL) {
         return refuse(L, FAILURE_CLOSED);
     }
     const struct schema *schema = schema_check(L, 4);
-    struct encoder *encoder = encoder_at(L, lua_upvalueindex(1));
     lua_settop(L, 9);
+    struct encoder *encoder = encoder_begin(L, encoder_at(L, lua_upvalueindex(1)));
     if (!encoder_write(L, encoder, schema, 5)) {
+        encoder_end(encoder);
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
@@ -257,10 +268,11 @@ static int lengine_submit(lua_State *L)
     /* now, because a finalizer that ran meanwhile may have closed them */
     const struct hmac *signer = signer_check(L, 3);
     struct endpoint *endpoint = lendpoint_check(L, 2);
-    if (signer == NULL || endpoint == NULL) {
-        return refuse(L, FAILURE_CLOSED);
-    }
-    return submit_encoded(L, self, endpoint, encoder, signer);
+    int results = signer == NULL || endpoint == NULL
+                      ? refuse(L, FAILURE_CLOSED)
+                      : submit_encoded(L, self, endpoint, encoder, signer);
+    encoder_end(encoder);
+    return results;
 }
 
 /* ---- answers ---- */
@@ -383,11 +395,7 @@ static int lengine_listen(lua_State *L)
 static int lengine_forsake(lua_State *L)
 {
     struct lengine *self = lengine_check(L, 1);
-    bool inherited = self->engine != NULL && engine_is_inherited(self->engine);
-    if (inherited) {
-        self->engine = NULL; /* left as it is: see engine.h */
-    }
-    lua_pushboolean(L, inherited);
+    lua_pushboolean(L, forsake(self));
     return 1;
 }
 

@@ -18,6 +18,7 @@ extern const char ENGINE_CLASS[];
 struct lengine {
     struct engine *engine; /* NULL once collected; made anew after a fork */
     size_t open;           /* endpoints: the thread ends with the last */
+    unsigned generation;   /* of forks, counted by engines left behind */
     uint64_t tickets;
 };
 

@@ -39,16 +39,10 @@ void schema_release(struct schema *schema)
     *schema = (struct schema){.blocks = NULL};
 }
 
-/* Of length, first, middle and last byte: field names differ in those. */
-static size_t hash(const char *name, size_t length)
+static size_t slot_of(const struct schema_object *object, const char *interned)
 {
-    if (length == 0) {
-        return 0;
-    }
-    size_t first = (unsigned char)name[0];
-    size_t middle = (unsigned char)name[length / 2];
-    size_t last = (unsigned char)name[length - 1];
-    return length * 5 + first * 3 + middle * 7 + (last << 2) + last;
+    uintptr_t address = (uintptr_t)interned;
+    return (size_t)(address >> 3 ^ address >> 9) & object->slot_mask;
 }
 
 bool schema_index(struct schema *schema, struct schema_object *object)
@@ -63,12 +57,12 @@ bool schema_index(struct schema *schema, struct schema_object *object)
         return false;
     }
     for (size_t i = 0; i < object->count; i++) {
-        const struct schema_field *field = &object->fields[i];
-        size_t slot = hash(field->name.bytes, field->name.length) & object->slot_mask;
-        while (object->slots[slot].field != 0) {
+        const char *interned = object->fields[i].interned;
+        size_t slot = slot_of(object, interned);
+        while (object->slots[slot].interned != NULL) {
             slot = (slot + 1) & object->slot_mask;
         }
-        object->slots[slot] = (struct schema_slot){field->interned, (int)i + 1};
+        object->slots[slot] = (struct schema_slot){interned, (int)i};
     }
     return true;
 }
@@ -88,14 +82,20 @@ int schema_find_choice(const struct schema_type *type, const char *text, size_t 
     return -1;
 }
 
+/* The name is mostly the state's own string; another one with the same bytes is rare. */
 int schema_find(const struct schema_object *object, const char *name, size_t length)
 {
-    size_t slot = hash(name, length) & object->slot_mask;
-    for (; object->slots[slot].field != 0; slot = (slot + 1) & object->slot_mask) {
-        int index = object->slots[slot].field - 1;
-        if (object->slots[slot].interned == name ||
-            same(&object->fields[index].name, name, length)) {
-            return index;
+    const struct schema_slot *slot = &object->slots[slot_of(object, name)];
+    while (slot->interned != NULL && slot->interned != name) {
+        size_t next = (size_t)(slot - object->slots) + 1;
+        slot = &object->slots[next & object->slot_mask];
+    }
+    if (slot->interned == name) {
+        return slot->field;
+    }
+    for (size_t i = 0; i < object->count; i++) {
+        if (same(&object->fields[i].name, name, length)) {
+            return (int)i;
         }
     }
     return -1;

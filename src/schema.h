@@ -67,8 +67,8 @@ struct schema_field {
 };
 
 struct schema_slot {
-    const char *interned; /* the field's */
-    int field;            /* its index plus one; 0: the slot is empty */
+    const char *interned; /* the field's; NULL: the slot is empty */
+    int field;            /* its index */
 };
 
 struct schema_object {
@@ -77,7 +77,7 @@ struct schema_object {
     uint64_t always;           /* the fields that are required whatever stands beside them … */
     uint64_t sometimes;        /* … and those for which that decides */
     bool file;                 /* takes a sendapi.file instead of a table */
-    struct schema_slot *slots; /* a hash table of the fields */
+    struct schema_slot *slots; /* a hash table of the fields, by their interned names */
     size_t slot_mask;
 };
 
@@ -99,7 +99,7 @@ struct schema_text schema_copy(struct schema *schema, const char *bytes, size_t 
 /* Frees everything and leaves an empty schema. Twice is harmless. */
 void schema_release(struct schema *schema);
 
-/* Builds the slots of an object whose fields have their names; false without memory. */
+/* Builds the slots of an object whose fields have their interned names; false without memory. */
 bool schema_index(struct schema *schema, struct schema_object *object);
 
 /* The index of a text among the type's choices, or -1. */

@@ -32,11 +32,21 @@ static void keep_retry_after(struct outcome *outcome, const char *line, size_t l
     }
 }
 
+/* A head begins with a status line, each of several, and ends with an empty one; trailers are none. */
+static void note_head(struct transfer *transfer, const char *line, size_t length)
+{
+    if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        transfer->head_is_whole = false;
+    } else if (line[0] == '\r' || line[0] == '\n') {
+        transfer->head_is_whole = true;
+    }
+}
+
 /* libcurl keeps headers in memory: a server that never ends them is cut off like a long body. */
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
-    transfer->head_is_whole = bytes[0] == '\r' || bytes[0] == '\n'; /* the empty line at its end */
+    note_head(transfer, bytes, size * count);
     keep_retry_after(&transfer->request->outcome, bytes, size * count);
     transfer->header_bytes += size * count;
     if (transfer->header_bytes > RESPONSE_MAXIMUM) {
@@ -101,7 +111,8 @@ struct transfer *transfer_new(void)
     }
     buffer_init(&transfer->response, 0, RESPONSE_MAXIMUM);
     transfer->easy = curl_easy_init();
-    if (transfer->easy == NULL || !make_headers(transfer)) {
+    transfer->url = curl_url();
+    if (transfer->easy == NULL || transfer->url == NULL || !make_headers(transfer)) {
         transfer_free(transfer);
         return NULL;
     }
@@ -117,6 +128,7 @@ void transfer_free(struct transfer *transfer)
     if (transfer->easy != NULL) {
         curl_easy_cleanup(transfer->easy);
     }
+    curl_url_cleanup(transfer->url);
     curl_slist_free_all(transfer->headers);
     buffer_release(&transfer->response);
     endpoint_release(transfer->endpoint);
@@ -138,10 +150,19 @@ static long milliseconds(double seconds)
     return limited < 1 ? 1 : (long)limited;
 }
 
-/* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
-static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *settings)
+/* A URL parsed here is not parsed again for every request. */
+static CURLcode set_url(struct transfer *transfer, const char *text)
 {
-    CURLcode result = curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+    return curl_url_set(transfer->url, CURLUPART_URL, text, 0) == CURLUE_OK
+               ? curl_easy_setopt(transfer->easy, CURLOPT_CURLU, transfer->url)
+               : CURLE_URL_MALFORMAT;
+}
+
+/* A setting that libcurl refuses (no memory, a build without it) must not be passed over. */
+static CURLcode set_endpoint(struct transfer *transfer, const struct endpoint_settings *settings)
+{
+    CURL *easy = transfer->easy;
+    CURLcode result = set_url(transfer, settings->url);
     if (result == CURLE_OK) {
         result = curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent);
     }
@@ -161,28 +182,38 @@ static CURLcode set_endpoint(CURL *easy, const struct endpoint_settings *setting
     return result;
 }
 
-/* Sets the handle up anew when it last served another endpoint, another authority file above all.
- */
+/* A new handle in the place of the old: curl_easy_reset without memory leaves a broken one. */
+static bool renew(struct transfer *transfer)
+{
+    CURL *easy = curl_easy_init();
+    if (easy == NULL) {
+        return false;
+    }
+    curl_easy_cleanup(transfer->easy);
+    endpoint_release(transfer->endpoint);
+    transfer->easy = easy;
+    transfer->endpoint = NULL;
+    transfer->used = false;
+    set_up(transfer);
+    return true;
+}
+
+/* A handle serves one endpoint: nothing of another, its authority file above all, may remain. */
 static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
 {
     if (transfer->endpoint == endpoint) {
         return CURLE_OK;
     }
-    if (transfer->endpoint != NULL) {
-        endpoint_release(transfer->endpoint);
-        transfer->endpoint = NULL;
-        curl_easy_reset(transfer->easy);
-        set_up(transfer);
+    if (transfer->used && !renew(transfer)) {
+        return CURLE_OUT_OF_MEMORY;
     }
-    CURLcode result = set_endpoint(transfer->easy, &endpoint->settings);
-    if (result != CURLE_OK) {
-        curl_easy_reset(transfer->easy);
-        set_up(transfer);
-        return result;
+    transfer->used = true;
+    CURLcode result = set_endpoint(transfer, &endpoint->settings);
+    if (result == CURLE_OK) {
+        endpoint_retain(endpoint);
+        transfer->endpoint = endpoint;
     }
-    endpoint_retain(endpoint);
-    transfer->endpoint = endpoint;
-    return CURLE_OK;
+    return result;
 }
 
 static void load(struct transfer *transfer, struct request *request, double now)
@@ -208,7 +239,8 @@ bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *req
 {
     CURLcode result = turn_to(transfer, request->endpoint);
     if (result != CURLE_OK) {
-        request->outcome.failure = FAILURE_CONNECTION_FAILED;
+        request->outcome.failure =
+            result == CURLE_OUT_OF_MEMORY ? FAILURE_NO_MEMORY : FAILURE_CONNECTION_FAILED;
         request->outcome.reason = strdup(curl_easy_strerror(result));
         return false;
     }
@@ -249,12 +281,24 @@ static enum failure failure_of_write(const struct transfer *transfer)
                                                           : FAILURE_RESPONSE_TOO_LARGE;
 }
 
+/* Whether the first byte of an answer has come. */
+static bool has_begun(const struct transfer *transfer)
+{
+    double seconds = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &seconds);
+    return seconds > 0;
+}
+
 /* libcurl says "out of memory" as well of a header line that never ends. */
 static enum failure failure_of_memory(const struct transfer *transfer)
 {
-    double begun = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME, &begun);
-    return begun > 0 ? FAILURE_RESPONSE_TOO_LARGE : FAILURE_NO_MEMORY;
+    return has_begun(transfer) ? FAILURE_RESPONSE_TOO_LARGE : FAILURE_NO_MEMORY;
+}
+
+/* An answer without a status line is of another protocol to it, as is a url that we never make. */
+static enum failure failure_of_protocol(const struct transfer *transfer)
+{
+    return has_begun(transfer) ? FAILURE_RESPONSE_INVALID : FAILURE_CONNECTION_FAILED;
 }
 
 /* What it means that no whole answer came. */
@@ -274,7 +318,7 @@ static enum failure failure_of_result(const struct transfer *transfer, CURLcode 
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ENGINE_INITFAILED: return FAILURE_TLS_FAILED;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer without a status line */
+    case CURLE_UNSUPPORTED_PROTOCOL: return failure_of_protocol(transfer);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP2:

@@ -20,12 +20,14 @@ struct transfer {
     struct transfer *next; /* the engine's lists of idle and of busy ones */
     struct transfer *previous;
     CURL *easy;
+    CURLU *url;                         /* the endpoint's, parsed once */
     struct request *request;            /* owned while busy, else NULL */
     struct endpoint *endpoint;          /* what the handle is set up for; a reference, or NULL */
     struct curl_slist signature_header; /* links to the headers that never change */
     struct curl_slist *headers;
     char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX];
     struct buffer response;
+    bool used; /* set up for an endpoint, perhaps in part */
     size_t header_bytes;
     bool head_is_whole; /* as far as the headers have come */
     char error[CURL_ERROR_SIZE];

@@ -235,7 +235,7 @@ local function complaint(option, value)
   if wanted ~= "number" then
     return value == "" and "must not be empty" or nil
   end
-  if not (value >= option.least) then
+  if value ~= value or value < option.least then
     return ("must be at least %s"):format(option.least)
   end
   if value >= LARGEST then

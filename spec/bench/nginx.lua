@@ -37,19 +37,22 @@ http {
 ]]
 
 -- Ends nginx by its pid file and removes the directory once this program closes the pipe, be it
--- because it is done or because it died.
-local guard_command = [[
+-- because it is done or because it died. A process that only waits to be collected has ended.
+local guard_command = [=[
 trap '' HUP INT TERM
 cd {{directory}} || exit
+is_alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
 read -r _
 if [ -s nginx.pid ]; then
   pid=$(cat nginx.pid)
   kill -TERM "$pid"
   tries=0
-  while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.02; tries=$((tries + 1)); done
+  while is_alive "$pid" && [ $tries -lt 100 ]; do sleep 0.02; tries=$((tries + 1)); done
 fi
 rm -rf -- {{directory}}
-]]
+]=]
 
 local start_command = [[
 PATH="$PATH:/usr/sbin:/usr/local/sbin" nginx -p {{directory}}/ -c {{directory}}/nginx.conf

@@ -19,6 +19,16 @@ local function open_endpoint(engine, url)
   }
 end
 
+--- The ticket of the next answer, which has to be good.
+local function await(engine)
+  local ticket, failure = engine:take()
+  while not ticket do
+    engine:wait(1)
+    ticket, failure = engine:take()
+  end
+  return failure and error(failure.message) or ticket
+end
+
 --- Sends one message of each conversation, then another for every answer, `count` in all.
 local function send_all(engine, endpoint, conversations, count)
   local schema, signer = message.schema, message.signer
@@ -30,20 +40,12 @@ local function send_all(engine, endpoint, conversations, count)
   for _, params in ipairs(conversations) do
     submit(params)
   end
-  local left = count - #conversations
-  for _ = 1, count do
-    local ticket, failure = engine:take()
-    while not ticket do
-      engine:wait(1)
-      ticket, failure = engine:take()
+  for answered = 1, count do
+    local ticket = await(engine)
+    if answered + #conversations <= count then
+      submit(params_of[ticket])
     end
-    assert(not failure, failure and failure.message)
-    local params = params_of[ticket]
     params_of[ticket] = nil
-    if left > 0 then
-      left = left - 1
-      submit(params)
-    end
   end
 end
 
