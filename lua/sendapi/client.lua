@@ -323,14 +323,15 @@ local function prepare(source_id, token, given)
   return source_url and resolved, message or source_url
 end
 
---- A state that nothing refers to any more has nothing under way, unless Lua itself ends: then it is
--- given the time that the option `close_timeout` says.
+--- A state that nothing refers to any more has nothing under way, unless Lua itself ends: then it
+-- is given the time that the option `close_timeout` says.
 local function close_when_collected(state)
   local function close()
     states[state] = nil
     state.options.runtime = "blocking"
     M.close(state)
   end
+  local newproxy = rawget(_G, "newproxy")
   if newproxy then -- Lua 5.1 and LuaJIT have no __gc for tables
     state.sentinel = newproxy(true)
     getmetatable(state.sentinel).__gc = close

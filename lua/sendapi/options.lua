@@ -225,7 +225,7 @@ local function complaint(option, value)
     return complaint_of_list(value)
   elseif option.type == "retry" then
     return complaint_of_retry(value)
-  elseif option.choices then
+  elseif option.choices and type(value) == "string" then
     return complaint_of_choice(option, value)
   end
   local wanted = option.type == "integer" and "number" or option.type
