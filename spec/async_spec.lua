@@ -312,6 +312,20 @@ describe("a call with a function", function()
       assert.equal(40, check_invariant(client).failed)
     end)
 
+    it("happens at the end of a scope, in an error, too", function()
+      if _VERSION ~= "Lua 5.4" then
+        return
+      end
+      local client = new()
+      local scope = assert(load [[
+        local client <close> = ...
+        error "out of here"
+      ]])
+      assert.is_false((pcall(scope, client)))
+      local _, err = client.messages:create(message(1))
+      assert.equal("closed", err.code)
+    end)
+
     it("may happen in a callback", function()
       local client = new "late"
       local codes = {}

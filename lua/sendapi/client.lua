@@ -154,7 +154,10 @@ function Client:__tostring()
   return ("%s: %s"):format(Client.__name, private[self].source_id)
 end
 
-Client.__close = Client.close
+--- At the end of a `local client <close>`; Lua's second argument is an error, not seconds.
+function Client:__close()
+  M.close(private[self])
+end
 
 local client_names = {}
 for name in pairs(Client) do
