@@ -4,7 +4,7 @@
 #include <signal.h> /* sigfillset(3) */
 #include <stdatomic.h>
 #include <stdint.h> /* uint64_t uintptr_t */
-#include <stdlib.h> /* calloc(3) free(3) */
+#include <stdlib.h> /* atexit(3) calloc(3) free(3) */
 
 #include <curl/curl.h>
 
@@ -27,6 +27,10 @@ struct engine {
     CURLM *multi;
     atomic_bool stopping;
 
+    atomic_bool halted;  /* the thread has been joined, by the end of the process */
+    struct engine *next; /* among the running ones, under their lock */
+    struct engine **link;
+
     /* the caller's own */
     pthread_t thread;
     bool running;
@@ -43,9 +47,65 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode global_result = CURLE_FAILED_INIT;
 static atomic_uint fork_generation;
 
+/* Engines with a thread, for the end of the process. */
+static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct engine *running_engines;
+
+static void enlist(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    engine->next = running_engines;
+    engine->link = &running_engines;
+    if (engine->next != NULL) {
+        engine->next->link = &engine->next;
+    }
+    running_engines = engine;
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+static void delist(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    *engine->link = engine->next;
+    if (engine->next != NULL) {
+        engine->next->link = engine->link;
+    }
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+static void halt(struct engine *engine)
+{
+    if (!atomic_exchange(&engine->halted, true)) {
+        atomic_store_explicit(&engine->stopping, true, memory_order_release);
+        (void)curl_multi_wakeup(engine->multi);
+        (void)pthread_join(engine->thread, NULL);
+    }
+}
+
+/*
+ * The end of the process without that of the state (os.exit): OpenSSL takes itself down next, under
+ * the feet of any thread that still works.
+ */
+static void halt_all(void)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    for (struct engine *engine = running_engines; engine != NULL; engine = engine->next) {
+        halt(engine);
+    }
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+/* A child has none of its parent's threads, and perhaps a lock that one of them held. */
+static void forget_running(void)
+{
+    (void)pthread_mutex_init(&running_lock, NULL);
+    running_engines = NULL;
+}
+
 static void count_fork(void)
 {
     atomic_fetch_add(&fork_generation, 1);
+    forget_running();
 }
 
 /* Never undone: the host may use libcurl as well. */
@@ -53,6 +113,7 @@ static void initialize(void)
 {
     global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
     (void)pthread_atfork(NULL, NULL, count_fork);
+    (void)atexit(halt_all); /* runs before what libcurl and OpenSSL have registered by now */
 }
 
 static const char *refusal(void)
@@ -335,9 +396,12 @@ static bool ensure_running(struct engine *engine)
     }
     (void)curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
     atomic_store(&engine->stopping, false);
+    atomic_store(&engine->halted, false);
     scheduler_init(&engine->scheduler, (uint64_t)(clock_now() * 1e9) ^ (uintptr_t)engine);
     engine->running = start_thread(engine);
-    if (!engine->running) {
+    if (engine->running) {
+        enlist(engine);
+    } else {
         (void)curl_multi_cleanup(engine->multi);
         engine->multi = NULL;
     }
@@ -419,9 +483,8 @@ void engine_stop(struct engine *engine)
     if (!engine->running) {
         return;
     }
-    atomic_store_explicit(&engine->stopping, true, memory_order_release);
-    (void)curl_multi_wakeup(engine->multi);
-    (void)pthread_join(engine->thread, NULL);
+    delist(engine);
+    halt(engine);
     engine->running = false;
     (void)curl_multi_cleanup(engine->multi);
     engine->multi = NULL;

@@ -152,6 +152,7 @@ function M.run(client, action, params, given, callback)
   if client.closed then
     return nil, errors.new({ code = "closed" }, action.name)
   end
+  engine.forsake_parent()
   local host = runtime.choose(client.options.runtime)
   local misuse = host.prepare(callback == nil, client)
   if misuse then

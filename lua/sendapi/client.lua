@@ -347,7 +347,7 @@ local function new_state(source_id, token, resolved, source_url)
   local state = close_when_collected {
     source_id = source_id,
     options = resolved,
-    log = resolved.log or log.default,
+    log = log.guarded(resolved.log),
     schemas = {},
     typing = typing.new(),
     due = queue.new(),

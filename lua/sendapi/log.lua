@@ -15,4 +15,14 @@ function M.default(level, message)
   end
 end
 
+--- A log function that never raises: what cannot be told is not worth an answer that gets lost.
+---@param given fun(level: string, message: string)|nil
+---@return fun(level: string, message: string)
+function M.guarded(given)
+  local report = given or M.default
+  return function(level, message)
+    pcall(report, level, message)
+  end
+end
+
 return M
