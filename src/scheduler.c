@@ -142,7 +142,7 @@ static void delay(struct scheduler *scheduler, struct request *request, double d
 static void fail_for_memory(struct scheduler *scheduler, struct request *request, double now)
 {
     request->outcome.failure = FAILURE_NO_MEMORY;
-    hand_over(scheduler, request, now);
+    finish(scheduler, request, now);
 }
 
 static void enter(struct scheduler *scheduler, struct request *request, double now)
@@ -224,6 +224,9 @@ static void judge_source(struct endpoint *endpoint, const struct request *reques
     double pause = outcome->retry_after > 0 ? outcome->retry_after : 0;
     if (class == CLASS_THROTTLED && outcome->retry_after < 0) {
         pause = THROTTLED_PAUSE;
+    }
+    if (class == CLASS_LOCAL) {
+        return; /* no answer at all */
     }
     if (class == CLASS_THROTTLED && request->ephemeral) {
         return; /* typing has a limit of its own */

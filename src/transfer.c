@@ -231,12 +231,12 @@ static void load(struct transfer *transfer, struct request *request, double now)
     transfer->head_is_whole = false;
     transfer->error[0] = '\0';
     transfer->request = request;
-    request_reset_outcome(request);
-    request->outcome.attempts++;
 }
 
 bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request, double now)
 {
+    request_reset_outcome(request);
+    request->outcome.attempts++;
     CURLcode result = turn_to(transfer, request->endpoint);
     if (result != CURLE_OK) {
         request->outcome.failure =

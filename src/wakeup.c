@@ -122,7 +122,6 @@ static bool bind_and_listen(int listener, const char *path)
 
 const char *wakeup_listen(struct wakeup *wakeup)
 {
-    close_if_open(atomic_exchange(&wakeup->listener, -1));
     remove_path(wakeup->path);
     if (!make_path(wakeup->path)) {
         return NULL;
@@ -135,7 +134,7 @@ const char *wakeup_listen(struct wakeup *wakeup)
         errno = error;
         return NULL;
     }
-    atomic_store(&wakeup->listener, listener);
+    close_if_open(atomic_exchange(&wakeup->listener, listener)); /* not earlier: another number */
     return wakeup->path;
 }
 
@@ -162,10 +161,10 @@ static void signal_client(int *client)
 
 void wakeup_signal(struct wakeup *wakeup)
 {
-    int pipe_write = atomic_load_explicit(&wakeup->pipe_write, memory_order_acquire);
     if (atomic_exchange(&wakeup->signalled, true)) {
         return;
     }
+    int pipe_write = atomic_load(&wakeup->pipe_write); /* only now: see wakeup_descriptor */
     if (pipe_write >= 0) {
         write_byte(pipe_write);
     }
@@ -191,11 +190,15 @@ static void keep_client(struct wakeup *wakeup, int client)
 
 void wakeup_accept(struct wakeup *wakeup)
 {
-    int client = accept(wakeup_listener(wakeup), NULL, NULL);
+    int listener = wakeup_listener(wakeup);
+    int client = accept(listener, NULL, NULL);
     if (client < 0) {
         return;
     }
-    close_if_open(atomic_exchange(&wakeup->listener, -1));
+    int expected = listener;
+    if (atomic_compare_exchange_strong(&wakeup->listener, &expected, -1)) {
+        (void)close(listener);
+    }
     if (make_polite(client)) {
         keep_client(wakeup, client);
     } else {
