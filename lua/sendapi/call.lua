@@ -153,7 +153,7 @@ function M.run(client, action, params, given, callback)
     return nil, errors.new({ code = "closed" }, action.name)
   end
   engine.forsake_parent()
-  local host = runtime.choose(client.options.runtime)
+  local host = runtime.choose(client.options.runtime, callback == nil)
   local misuse = host.prepare(callback == nil, client)
   if misuse then
     return nil, nil, misuse

@@ -198,6 +198,9 @@ function M.poll(state, most, seconds)
     end
   until count >= most or core.now() - start >= seconds
   state.polling = false
+  if state.sleepers then
+    require("sendapi.runtime.tick").wake_sleepers(state)
+  end
   return count
 end
 
@@ -212,7 +215,9 @@ function M.flush(state, seconds)
   local host = runtime.choose(state.options.runtime)
   local deadline = core.now() + (seconds or math.huge)
   while true do
-    run_due(state)
+    if not (host.is_polled and host.is_polled()) then
+      run_due(state)
+    end
     local left = deadline - core.now()
     if state.pending == 0 then
       return true

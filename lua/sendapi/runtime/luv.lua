@@ -1,76 +1,95 @@
---- How a coroutine waits under libuv: the loop goes on, and resumes it. (runtime/init.lua says what is
--- promised.)
+--- How a coroutine waits under libuv: the loop goes on, and resumes it. (runtime/init.lua says what
+-- is promised.)
 local engine = require "sendapi.engine"
+local queue = require "sendapi.queue"
 local runtime = require "sendapi.runtime"
 local uv = require "luv"
 
 local M = {}
 
-local handle
+local SHORT = 0.01 -- seconds between two looks of a coroutine that flushes
 
-local function run_callbacks(client)
+local watcher -- of the engine's descriptor; a fork brings another
+local watched
+local keeper
+
+--- The watcher keeps the loop alive only while there is something to wait for.
+local function keep_alive()
+  if engine.is_busy() then
+    watcher:ref()
+  else
+    watcher:unref()
+  end
+end
+
+local function run_all(client)
   while engine.run_one(client) do -- luacheck: ignore
   end
 end
 
---- The handle keeps the loop alive only while there is something to wait for.
-local function keep_alive()
-  if engine.is_busy() then
-    handle:ref()
-  else
-    handle:unref()
-  end
+--- Callbacks run in a coroutine. One that waits delays nobody else: the rest get another.
+local function run_callbacks(client)
+  repeat
+    runtime.resume(coroutine.create(run_all), client, client)
+  until queue.is_empty(client.due)
 end
 
 local function on_readable()
   engine.collect()
   engine.each_due(run_callbacks)
+end
+
+--- The keeper looks before the loop sleeps, because answers may be taken elsewhere too: by `flush`,
+-- or by a call that blocks.
+local function start()
+  local descriptor = assert(engine.get():fileno())
+  if descriptor ~= watched then
+    watcher = assert(uv.new_poll(descriptor))
+    watched = descriptor
+    assert(watcher:start("r", on_readable))
+  end
+  if not keeper then
+    keeper = assert(uv.new_prepare())
+    assert(keeper:start(keep_alive))
+    keeper:unref()
+  end
   keep_alive()
 end
 
-local function start()
-  if not handle then
-    handle = assert(uv.new_poll(assert(engine.get():fileno())))
-    assert(handle:start("r", on_readable))
-  end
-end
-
 function M.prepare(waits)
-  if waits and not runtime.in_coroutine() then
-    return "in the luv runtime a call waits only in a coroutine; elsewhere, give it a function "
-      .. "as its last argument"
-  end
-  start()
+  return waits
+      and not runtime.in_coroutine()
+      and "in the luv runtime a call waits only in a coroutine; elsewhere, give it a function "
+        .. "as its last argument"
+    or nil
 end
 
-M.accepted = keep_alive
+M.accepted = start
 
 function M.await(entry)
-  local waiting = coroutine.running()
-  local client = entry.client
+  local waiting, client = coroutine.running(), entry.client
   entry.wake = function()
-    local fine, message = coroutine.resume(waiting)
-    if not fine then
-      client.log("error", debug.traceback(waiting, tostring(message)))
-    end
+    runtime.resume(waiting, client)
   end
   repeat
     coroutine.yield()
   until entry.answered
 end
 
---- A timer resumes a coroutine; elsewhere the loop itself is run, but not from within it.
-function M.pause(seconds)
+--- A timer resumes a coroutine; elsewhere the thread is blocked, as by any call that waits there.
+function M.pause(seconds, client)
   if not runtime.in_coroutine() then
     return require("sendapi.runtime.blocking").pause(seconds)
   end
-  local waiting = coroutine.running()
-  local timer = uv.new_timer()
-  timer:start(math.floor(seconds < 0.01 and seconds * 1000 or 10), 0, function()
+  local waiting, timer, over = coroutine.running(), uv.new_timer(), false
+  timer:start(math.ceil((seconds < SHORT and seconds or SHORT) * 1000), 0, function()
     timer:close()
-    coroutine.resume(waiting)
+    over = true
+    runtime.resume(waiting, client)
   end)
-  coroutine.yield()
+  repeat
+    coroutine.yield()
+  until over
   return true
 end
 

@@ -11,29 +11,44 @@ function M.prepare(waits)
   end
 end
 
---- What resumes it is a callback of the client, so that `poll` keeps its bounds. Who else resumes it
--- brings no answer: it goes on waiting.
+--- What resumes it is a callback of the client, so that `poll` keeps its bounds. Who else resumes
+-- it brings no answer: it goes on waiting.
 function M.await(entry)
   local waiting, client = coroutine.running(), entry.client
   entry.callback = function()
     entry.answered = true
-    local fine, message = coroutine.resume(waiting)
-    if not fine then
-      client.log("error", debug.traceback(waiting, tostring(message)))
-    end
+    runtime.resume(waiting, client)
   end
   repeat
     coroutine.yield()
   until entry.answered
 end
 
---- A coroutine lets the ticks go on; outside one there is nothing but to wait a moment.
-function M.pause(seconds)
-  if runtime.in_coroutine() then
-    coroutine.yield()
-    return true
+M.is_polled = runtime.in_coroutine
+
+--- A coroutine sleeps until the client was polled; outside one the thread waits a moment.
+function M.pause(seconds, client)
+  if not runtime.in_coroutine() then
+    return require("sendapi.runtime.blocking").pause(seconds)
   end
-  return require("sendapi.runtime.blocking").pause(seconds)
+  local sleeper = { waiting = coroutine.running() }
+  client.sleepers = client.sleepers or {}
+  client.sleepers[#client.sleepers + 1] = sleeper
+  repeat
+    coroutine.yield()
+  until sleeper.woken
+  return true
+end
+
+--- Called by `poll`: resumes the coroutines that sleep, each once.
+---@param client table the client's state
+function M.wake_sleepers(client)
+  local sleepers = client.sleepers
+  client.sleepers = nil
+  for _, sleeper in ipairs(sleepers or {}) do
+    sleeper.woken = true
+    runtime.resume(sleeper.waiting, client)
+  end
 end
 
 return M
