@@ -36,7 +36,7 @@ local function status(code, fields)
   return { fault = fields }
 end
 
-describe("under chaos", function()
+describe("#house under chaos", function()
   local sandbox
   local clients = {}
 

@@ -61,7 +61,7 @@ local server_block = [[
   }
 ]]
 
-describe("when nginx's workers end", function()
+describe("#house when nginx's workers end", function()
   if not nginx.core() then
     pending "needs a core for LuaJIT"
     return

@@ -53,7 +53,7 @@ local usual_server = [[
   }
 ]]
 
-describe("in nginx", function()
+describe("#house in nginx", function()
   if not nginx.core() then
     pending "needs a core for LuaJIT"
     return

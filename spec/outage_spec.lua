@@ -13,7 +13,7 @@ local conversations = is_long and 100 or 40
 local connections = 16
 local around = 1 -- seconds of traffic before and after the outage
 
-describe("an outage", function()
+describe("#house an outage", function()
   local sandbox, client
 
   setup(function()

@@ -39,7 +39,7 @@ end
 local function no() end
 ]]
 
-describe("a program", function()
+describe("#house a program", function()
   local directory, sandbox
 
   setup(function()
@@ -351,6 +351,19 @@ describe("a program", function()
     it("by its last line: after delivery", function()
       succeed(ends(5, ""))
       check_arrived({ "m" }, 10)
+    end)
+
+    it("while a coroutine closes: after delivery", function()
+      succeed(run(LUA, [[
+        local client = new("late", { runtime = "tick", connections = 1 })
+        for i = 1, 3 do
+          client.messages:create(message("m" .. i), no)
+        end
+        coroutine.wrap(function()
+          client:close()
+        end)()
+      ]]))
+      check_arrived({ "m" }, 3)
     end)
 
     it("by an error: after delivery", function()

@@ -162,7 +162,7 @@ local function is_here(name)
 end
 
 for name, program in pairs(programs) do
-  describe("the runtime " .. name, function()
+  describe("#house the runtime " .. name, function()
     setup(start)
     teardown(stop)
     before_each(begin)
@@ -307,6 +307,22 @@ for name, program in pairs(programs) do
         end
       end)
       assert.same(program.waits_in_callbacks and { 2, 3, 1 } or { 1, 2, 3 }, order)
+    end)
+
+    test("forgets a client that nobody uses any more", function()
+      local function is_there(source_id)
+        return sendapi.prometheus():find(('source="%s"'):format(source_id), 1, true) ~= nil
+      end
+      run(function()
+        local client = new "wrong"
+        client.messages:create(message(1), function() end)
+        assert.is_true(client:flush(5))
+        assert.is_true(is_there "wrong")
+      end)
+      clients = {}
+      collectgarbage()
+      collectgarbage()
+      assert.is_false(is_there "wrong")
     end)
 
     test("flushes from within", function()

@@ -39,7 +39,7 @@ local function seconds_of_date(text)
   return tonumber(shell.run("date -u +%s -d " .. shell.quote(text)).output)
 end
 
-describe("a fault of the sandbox", function()
+describe("#house a fault of the sandbox", function()
   local sandbox
 
   setup(function()
@@ -303,7 +303,7 @@ describe("a fault of the sandbox", function()
   end)
 end)
 
-describe("a sandbox that is killed", function()
+describe("#house a sandbox that is killed", function()
   local sandbox
 
   before_each(function()

@@ -183,8 +183,10 @@ static void push_latency(lua_State *L, const struct histogram *latency)
 
 static int endpoint_stats(lua_State *L)
 {
-    const struct endpoint *endpoint = check(L, 1)->endpoint;
-    luaL_argcheck(L, endpoint != NULL, 1, "the endpoint is collected");
+    struct lendpoint *self = check(L, 1);
+    luaL_argcheck(L, self->endpoint != NULL, 1, "the endpoint is collected");
+    follow_fork(L, self);
+    const struct endpoint *endpoint = self->endpoint;
     const struct endpoint_counters *counters = &endpoint->counters;
     lua_newtable(L);
     set_count(L, "accepted", counters->accepted);

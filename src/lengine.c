@@ -34,9 +34,9 @@
  * engine:calm()
  *     Forgets that signal; to be called before taking.
  *
- * engine:forsake() -> boolean
+ * engine:forsake() -> generation
  *     In a child process, when this is its parent's engine: forgets it. A new one is made when it is
- *     needed.
+ *     needed. The number tells how many were forgotten so far.
  *
  * engine:close()
  *     Ends the thread; what was under way can then be taken.
@@ -395,7 +395,8 @@ static int lengine_listen(lua_State *L)
 static int lengine_forsake(lua_State *L)
 {
     struct lengine *self = lengine_check(L, 1);
-    lua_pushboolean(L, forsake(self));
+    (void)forsake(self);
+    lua_pushinteger(L, (lua_Integer)self->generation);
     return 1;
 }
 

@@ -121,7 +121,9 @@ end
 -- accepted = delivered + refused + failed + pending.
 ---@return sendapi.Stats
 function Client:stats()
-  return state_of(self, "stats").endpoint:stats()
+  local state = state_of(self, "stats")
+  engine.forsake_parent()
+  return state.endpoint:stats()
 end
 
 --- Closes the client: waits for what is under way, then ends the rest with `closed`. Its token is
@@ -187,6 +189,7 @@ function M.poll(state, most, seconds)
   if state.polling then
     return 0
   end
+  engine.forsake_parent()
   state.polling = true
   engine.get():calm()
   local start, count = core.now(), 0
@@ -234,7 +237,7 @@ function M.flush(state, seconds)
 end
 
 function M.close(state, seconds)
-  if state.closed then
+  if state.finished then
     return true
   end
   state.closed = true
@@ -242,6 +245,7 @@ function M.close(state, seconds)
     state.endpoint:cancel()
     M.flush(state, CANCELLED)
   end
+  state.finished = true -- not before: a coroutine that closes may never be resumed
   state.signer:close()
   state.endpoint:close()
   return true
@@ -336,6 +340,7 @@ end
 local function close_when_collected(state)
   local function close()
     states[state] = nil
+    state.ended = rawget(_G, "ngx") ~= nil -- whose requests are gone: nothing of theirs may run
     state.options.runtime = "blocking"
     M.close(state)
   end

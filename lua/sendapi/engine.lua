@@ -19,6 +19,7 @@ local M = {}
 local engine
 local entries = {} -- by ticket
 local due_clients = {} -- the states that may have something in `due`, each once
+local generation = 0 -- of forks, as the core counts them
 local under_way = 0 -- entries, those in `due` too
 
 --- The engine, made by the first client.
@@ -75,6 +76,9 @@ end
 
 --- Asks the client's `retry` function. Whatever it answers but a number of seconds means "no".
 local function ask(entry, failure)
+  if entry.client.ended then
+    return nil
+  end
   local err = errors.new(failure, entry.action)
   local asked, seconds = pcall(entry.client.options.retry, err, err.attempts)
   if not asked then
@@ -125,6 +129,12 @@ function M.run_one(client)
   done(entry)
   local failure = entry.failure
   local err = failure and errors.new(failure, entry.action) or nil
+  if client.ended then
+    if err then
+      io.stderr:write("sendapi: ", err.action, " was not delivered: ", tostring(err), "\n")
+    end
+    return true
+  end
   local fine, message = xpcall(function()
     entry.callback(not err or nil, err)
   end, trace)
@@ -147,7 +157,16 @@ end
 
 --- After a fork the entries are the parent's: it gets the answers, and nobody waits for them here.
 function M.forsake_parent()
-  if engine and engine:forsake() then
+  local now = engine and engine:forsake() or generation
+  if now ~= generation then
+    generation = now
+    M.each_due(function(client)
+      local entry = queue.pop(client.due)
+      while entry do
+        done(entry)
+        entry = queue.pop(client.due)
+      end
+    end)
     for ticket, entry in pairs(entries) do
       entries[ticket] = nil
       done(entry)

@@ -3,11 +3,12 @@
 -- hand, and can send at a steady rate beside whatever else it serves.
 local cjson = require "cjson"
 local ffi = require "ffi"
+local message = require "spec.bench.message"
 local sendapi = require "sendapi"
 
 local M = {}
 
-local token = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local token = message.token
 local conversations = 4096 -- so many that no request waits for another of its conversation
 
 local client, host, port, path
@@ -23,12 +24,7 @@ end
 
 local function next_params()
   sent = sent + 1
-  return {
-    id = "890",
-    author = { id = "666", created_at = "06/11/2017", screenname = "John Doe" },
-    body = "Awesome post !",
-    thread_id = tostring(sent % conversations),
-  }
+  return message.params(tostring(sent % conversations))
 end
 
 --- Sends by the library and waits for the outcome.
@@ -72,11 +68,11 @@ local function write_request(body)
   }
 end
 
---- The answer's status and body; or nil and what is wrong.
+--- The answer's status and body; or nil and the reason.
 local function read_answer(socket)
-  local line, message = socket:receive "*l"
+  local line, reason = socket:receive "*l"
   if not line then
-    return nil, message
+    return nil, reason
   end
   local status, length = tonumber(line:match "^HTTP/1%.1 (%d+)"), 0
   repeat

@@ -33,7 +33,7 @@ local function caller_row(title, lua, url)
     unit = "ns",
     better = "lower",
     budget = 3.0,
-    rounds = 5,
+    rounds = 3,
     floor = function()
       return programs.encode(lua, "core")
     end,
