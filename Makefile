@@ -17,6 +17,7 @@ HEADERS  := $(wildcard src/*.h)
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
 PLAIN := $(filter-out src/l%,$(SOURCES)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress wakeup)
 BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
@@ -55,10 +56,13 @@ demo: deps-demo ## send the documented examples to a sandbox on this machine
 	@eval "$$($(SECOND) -s env)" && $(ONE) examples/demo.lua
 
 test: deps-test ## run every test; the last line is `N passed, N failed`
-	+@$(SECOND) tested KINDS='units specs sanitized'
+	+@$(SECOND) tested KINDS='units threads specs sanitized'
 
 test-asan: deps-test ## run the C units alone, under the sanitizers
 	+@$(SECOND) tested KINDS=units
+
+test-tsan: deps-test ## run the C units that have threads, under ThreadSanitizer
+	+@$(SECOND) tested KINDS=threads
 
 test-valgrind: deps-valgrind ## run the specs under valgrind
 	+@$(SECOND) tested KINDS=valgrind
@@ -119,6 +123,16 @@ $(BUILD)/sanitized/% $(BUILD)/c/%: override CFLAGS := -O1 -g -fno-omit-frame-poi
   -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/sanitized/%.so: override LDFLAGS += -Wl,-z,nodelete
 
+# Under ThreadSanitizer: those of the C units that have threads.
+$(eval $(call rules,threads,lua5.4))
+$(BUILD)/threads/% $(BUILD)/tsan/%: override CC := gcc
+$(BUILD)/threads/% $(BUILD)/tsan/%: override CFLAGS := -O1 -g -fno-omit-frame-pointer \
+  -fsanitize=thread
+
+$(THREADED): $(BUILD)/tsan/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/threads/%.o)
+	@mkdir -p $(@D)
+	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
+
 $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/sanitized/%.o)
 	@mkdir -p $(@D)
 	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
@@ -127,5 +141,5 @@ $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUIL
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
-.PHONY: help deps build env demo test test-asan test-valgrind lint bench install clean
+.PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
 .PHONY: objects floors tested nothing always

@@ -203,9 +203,9 @@ describe("delivery", function()
     end
 
     it("gives too_many_typing_requests, until typing stops", function()
-      local sender = client()
+      local sender, other = client(), client()
       local typing = { thread_id = "throttled", preview = "a" }
-      assert.is_true(sender.typing:start(typing))
+      assert.is_true(other.typing:start(typing))
       local _, err = sender.typing:start(typing)
       assert.equal("too_many_typing_requests", err.code)
       assert.equal("throttled", err.class)

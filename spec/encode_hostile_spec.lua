@@ -210,6 +210,7 @@ describe("a finalizer", function()
     for _ = 1, slow and 5 or 30 do
       local client = sendapi.client("1", "token", {
         base_url = "http://127.0.0.1:1", -- nothing may listen there
+        retry = false,
         extra_fields = true,
       })
       for _ = 1, 10 do

@@ -1,6 +1,9 @@
 --- The examples run as they stand, as a user would run them.
+local cjson = require "cjson"
 local host = require "sendapi.sandbox.host"
+local nginx = require "spec.support.nginx"
 local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
 
 local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
 
@@ -45,6 +48,224 @@ describe("the examples", function()
     it("says what went wrong", function()
       local command = "SENDAPI_BASE_URL=http://127.0.0.1:1 " .. LUA .. " examples/quickstart.lua"
       assert.truthy(shell.run(command).output:find("^not delivered: connection_refused: "))
+    end)
+  end)
+
+  describe("openresty", function()
+    local core = nginx.core()
+    if not core then
+      pending "needs a core for LuaJIT"
+      return
+    end
+
+    local token = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+    local good = { thread = "42", author = { id = "7", name = "Ann" }, text = "Hello" }
+    local sandbox, gateways
+
+    setup(function()
+      local function failing(status, text)
+        return { token = token, fault = { kind = "status", status = status, text = text } }
+      end
+      sandbox = assert(host.start {
+        sources = {
+          chat = { token = token },
+          late = { token = token, fault = { kind = "delay", seconds = 1 } },
+          picky = failing(422, "Invalid resource format"),
+          strict = failing(429, "Slow down"),
+          broken = failing(500, "Oh dear"),
+        },
+      })
+      gateways = {}
+    end)
+
+    teardown(function()
+      for _, gateway in pairs(gateways) do
+        gateway:stop()
+      end
+      sandbox:stop()
+    end)
+
+    --- The gateway to a source, started as its comments say.
+    local function gateway_to(source_id)
+      if not gateways[source_id] then
+        gateways[source_id] = nginx.start_example("examples/openresty", {
+          SENDAPI_BASE_URL = sandbox.http,
+          SENDAPI_SOURCE_ID = source_id,
+          SENDAPI_TOKEN = token,
+        })
+      end
+      return gateways[source_id]
+    end
+
+    local function post(source_id, path, body)
+      local got = gateway_to(source_id):post(path, body)
+      return got.status, cjson.decode(got.body), got
+    end
+
+    local function but(changes)
+      local changed = {}
+      for name, value in pairs(good) do
+        changed[name] = value
+      end
+      for name, value in pairs(changes) do
+        changed[name] = value or nil
+      end
+      return changed
+    end
+
+    it("POST /chat delivers a message", function()
+      local status, content, got = post("chat", "/chat", but { id = "first" })
+      assert.equal(200, status)
+      assert.same({ ok = true, id = "first" }, content)
+      assert.truthy(got.headers:find "Content%-Type: application/json")
+      local params = sandbox:received()[1].params
+      assert.equal("first", params.id)
+      assert.equal("42", params.thread_id)
+      assert.equal("Hello", params.body)
+      assert.equal("Ann", params.author.screenname)
+      assert.equal("7", params.author.id)
+      status, content = post("chat", "/chat", good)
+      assert.equal(200, status)
+      assert.truthy(content.id:find "^%x+$" and #content.id == 32)
+    end)
+
+    it("POST /typing answers at once, and is delivered", function()
+      sandbox:clear()
+      assert.equal(202, (post("chat", "/typing", { thread = "42", text = "Hel" })))
+      assert.equal(202, (post("chat", "/typing", { thread = "42" })))
+      assert.truthy(shell.wait_until(function()
+        return #sandbox:received() == 2
+      end, 5))
+      assert.equal("typing.start", sandbox:received()[1].action)
+      assert.equal("typing.stop", sandbox:received()[2].action)
+    end)
+
+    it("refuses what is no JSON object, or lacks something", function()
+      local cases = {
+        { "", "bad_json" },
+        { "{", "bad_json" },
+        { "7", "bad_json" },
+        { '"text"', "bad_json" },
+        { "[]", "bad_request", "thread" },
+        { {}, "bad_request", "thread" },
+        { but { thread = 42 }, "bad_request", "thread" },
+        { but { text = "" }, "bad_request", "text" },
+        { but { author = "Ann" }, "bad_request", "author.id" },
+        { but { author = { id = "7" } }, "bad_request", "author.name" },
+        { but { id = 7 }, "bad_request", "id" },
+        { but { text = "\255" }, "invalid_params", "text" },
+      }
+      sandbox:clear()
+      for _, case in ipairs(cases) do
+        local status, content = post("chat", "/chat", case[1])
+        assert.equal(400, status)
+        assert.is_false(content.ok)
+        assert.equal(case[2], content.error)
+        assert.equal(case[3], content.field)
+      end
+      assert.equal(400, (post("chat", "/typing", "nonsense")))
+      assert.same({}, sandbox:received())
+    end)
+
+    it("refuses what is too large, other methods and other paths", function()
+      local status, content = post("chat", "/chat", but { text = ("x"):rep(65536) })
+      assert.equal(413, status)
+      assert.equal("http_413", content.error)
+      assert.equal(200, (post("chat", "/chat", but { text = ("x"):rep(65000) })))
+      local answer
+      status, answer = gateway_to("chat"):get "/chat"
+      assert.equal(405, status)
+      assert.equal("http_405", cjson.decode(answer).error)
+      status, answer = gateway_to("chat"):get "/elsewhere"
+      assert.equal(404, status)
+      assert.equal("http_404", cjson.decode(answer).error)
+    end)
+
+    it("says by its status whose fault it is", function()
+      local cases = {
+        { "picky", 422, "invalid_resource_format" },
+        { "nobody", 502, "source_not_found" },
+      }
+      for _, case in ipairs(cases) do
+        local status, content = post(case[1], "/chat", good)
+        assert.equal(case[2], status)
+        assert.equal(case[3], content.error)
+      end
+    end)
+
+    it("tries again what may succeed later, then says so", function()
+      local status, content
+      local finish = gateway_to("strict"):begin_post("/chat", good)
+      status, content = post("broken", "/chat", good)
+      assert.equal(502, status)
+      assert.equal("server_error", content.error)
+      status, content = finish()
+      assert.equal(429, status)
+      assert.equal("throttled", cjson.decode(content).error)
+    end)
+
+    it("GET /metrics has the figures, and requests do not wait for one another", function()
+      local gateway = gateway_to "late"
+      local finish = gateway:begin_post("/chat", good)
+      assert.truthy(shell.wait_until(function()
+        local status, figures = gateway:get "/metrics"
+        assert.equal(200, status)
+        return figures:find('sendapi_pending{source="late"} 1\n', 1, true)
+      end, 5))
+      assert.equal(200, (finish()))
+      local _, figures = gateway:get "/metrics"
+      assert.truthy(figures:find('sendapi_delivered_total{source="late"} 1\n', 1, true))
+    end)
+
+    it("does not start without its settings, and says so", function()
+      local started, message = pcall(nginx.start_example, "examples/openresty", {})
+      assert.is_false(started)
+      assert.truthy(message:find("SENDAPI_SOURCE_ID is not set", 1, true))
+    end)
+  end)
+
+  describe("game_server", function()
+    local SOURCE = "examples/game_server/game_server.c"
+    local directory, sandbox
+
+    setup(function()
+      directory = temporary.directory()
+      sandbox = assert(host.start {
+        sources = {
+          ["8da592bc6fcf8bae41b2"] = {
+            token = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3",
+          },
+        },
+      })
+    end)
+
+    teardown(function()
+      sandbox:stop()
+      directory:remove()
+    end)
+
+    --- Builds it by the line in its comment, for the Lua at hand; with sanitizers if the core has.
+    local function build()
+      local program = directory:path_of "game_server"
+      local core = package.searchpath and package.searchpath("sendapi.core", package.cpath) or ""
+      local sanitizers = core:find("/sanitized/", 1, true) and " -fsanitize=address,undefined" or ""
+      local command = shell.read_file(SOURCE):match "%* +(cc [^\n]+)"
+      command = command:gsub("lua5%.4", LUA):gsub("%-o game_server", "-o " .. program)
+      local result = shell.run(command .. sanitizers)
+      assert.equal("", result.errors)
+      assert.equal(0, result.status)
+      return program
+    end
+
+    it("lets 200 players chat, and says what that took of a tick", function()
+      local command = "SENDAPI_BASE_URL=%s %s examples/game_server/chat.lua 3"
+      local result = shell.run(command:format(sandbox.http, build()))
+      assert.equal("", result.errors)
+      assert.equal(0, result.status)
+      local said = tonumber(result.output:match "^180 ticks, (%d+) messages, %1 delivered\n")
+      assert.equal(#sandbox:received(), said)
+      assert.is_true(said >= 300)
+      assert.truthy(result.output:find("99%.9 %% [%d.]+ ms, worst [%d.]+ ms\n$"), result.output)
     end)
   end)
 end)

@@ -38,6 +38,10 @@ describe("options", function()
         connections = 16,
         max_pending = 10000,
         max_pending_bytes = 268435456,
+        deadline = 60,
+        retry = { attempts = 4, first = 0.5, longest = 8 },
+        ordered = true,
+        close_timeout = 5,
         http2 = false,
         insecure_http = false,
       }, (resolve(given or nil)))
@@ -55,6 +59,12 @@ describe("options", function()
       connections = 1,
       max_pending = 2,
       max_pending_bytes = 3,
+      deadline = 4,
+      retry = { attempts = 1, first = 2, longest = 3 },
+      ordered = false,
+      runtime = "tick",
+      close_timeout = 0,
+      log = print,
       ca_file = "ca.pem",
       proxy = "http://proxy.example:3128",
       http2 = true,
@@ -108,13 +118,22 @@ describe("options", function()
       userdata = io.stdout,
     }
     local accepted = { list = "table", integer = "number" }
+    local other = {
+      list = function()
+        return "expected a list of strings"
+      end,
+      retry = function(kind)
+        return ("expected a table, a function or false, got a %s"):format(kind)
+      end,
+    }
 
     for _, option in ipairs(options.list) do
       it(option.name, function()
         local fitting = accepted[option.type] or option.type
         for kind, value in pairs(samples) do
-          if kind ~= fitting then
-            local expected = option.type == "list" and "expected a list of strings"
+          local is_policy = option.type == "retry" and (kind == "table" or kind == "function")
+          if kind ~= fitting and not is_policy then
+            local expected = other[option.type] and other[option.type](kind)
               or ("expected a %s, got a %s"):format(fitting, kind)
             assert_refused(
               ("option '%s': %s"):format(option.name, expected),
@@ -132,12 +151,31 @@ describe("options", function()
     end)
   end
 
+  it("name a runtime, a policy and nothing else", function()
+    assert_refused("option 'runtime': there is no 'ngnix', did you mean 'nginx'?", {
+      runtime = "ngnix",
+    })
+    assert_refused("option 'retry': unknown 'atempts', did you mean 'attempts'?", {
+      retry = { atempts = 2 },
+    })
+    assert_refused("option 'retry': 'attempts' must be a number of at least 1", {
+      retry = { attempts = 0 },
+    })
+    assert_refused("option 'retry': 'first' must be a number of at least 0", {
+      retry = { first = 0 / 0 },
+    })
+    assert.are.same({ attempts = 1, first = 0.5, longest = 8 }, resolve({ retry = false }).retry)
+    local given = { attempts = 9 }
+    assert.are.same({ attempts = 9, first = 0.5, longest = 8 }, resolve({ retry = given }).retry)
+    assert.are.equal(print, resolve({ retry = print }).retry)
+  end)
+
   for _, option in ipairs(options.list) do
     if option.least then
       it("have a range: " .. option.name, function()
         local name = option.name
         assert.is_truthy(resolve { [name] = option.least })
-        for _, value in ipairs { 0, -1, option.least - 0.0005, -math.huge, 0 / 0 } do
+        for _, value in ipairs { -1, option.least - 0.0005, -math.huge, 0 / 0 } do
           assert_refused(
             ("option '%s': must be at least %s"):format(name, option.least),
             { [name] = value }

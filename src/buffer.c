@@ -60,13 +60,16 @@ char *buffer_reserve_slow(struct buffer *buffer, size_t extra)
     return memory + buffer->front + buffer->length;
 }
 
-bool buffer_take(struct buffer *buffer, void **memory, size_t *length)
+bool buffer_take(struct buffer *buffer, size_t behind, void **memory, size_t *length)
 {
     if (buffer->failure != BUFFER_FINE || buffer->length == 0) {
         return false;
     }
-    size_t size = buffer->front + buffer->length;
+    size_t size = buffer->front + buffer->length + behind;
     char *fitted = realloc(buffer->memory, size > 0 ? size : 1);
+    if (fitted == NULL && size > buffer->front + buffer->capacity) {
+        return false;
+    }
     *memory = fitted != NULL ? fitted : buffer->memory;
     *length = buffer->length;
     buffer->memory = NULL;

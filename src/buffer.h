@@ -54,11 +54,12 @@ void buffer_clear(struct buffer *buffer);
 char *buffer_reserve_slow(struct buffer *buffer, size_t extra);
 
 /*
- * Hands the memory over: `*memory` points at the front room, the bytes follow it; to be freed with
- * free(3). The buffer is empty afterwards. Returns false, and hands over nothing, when the buffer
- * failed or is empty. Memory beyond the bytes is given back first.
+ * Hands the memory over: `*memory` points at the front room, the bytes follow it, and `behind`
+ * bytes of room follow them; to be freed with free(3). The buffer is empty afterwards. Memory
+ * beyond that is given back first. Returns false, and hands over nothing, when the buffer failed,
+ * when it is empty, and when there is no memory for the room behind.
  */
-bool buffer_take(struct buffer *buffer, void **memory, size_t *length);
+bool buffer_take(struct buffer *buffer, size_t behind, void **memory, size_t *length);
 
 static inline char *buffer_bytes(const struct buffer *buffer)
 {

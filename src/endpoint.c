@@ -3,6 +3,8 @@
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* strdup(3) */
 
+#include "request.h"
+
 /* Copies a text that may be NULL; clears *fine when there is no memory. */
 static const char *copy(const char *text, bool *fine)
 {
@@ -26,10 +28,9 @@ struct endpoint *endpoint_new(const struct endpoint_settings *settings)
     endpoint->settings.user_agent = copy(settings->user_agent, &fine);
     endpoint->settings.ca_file = copy(settings->ca_file, &fine);
     endpoint->settings.proxy = copy(settings->proxy, &fine);
-    endpoint->last = &endpoint->first;
+    retry_bucket_init(&endpoint->bucket);
     atomic_init(&endpoint->references, 1);
-    atomic_init(&endpoint->pending, 0);
-    atomic_init(&endpoint->pending_bytes, 0);
+    atomic_init(&endpoint->retries, 0);
     if (!fine) {
         endpoint_release(endpoint);
         return NULL;
@@ -55,33 +56,50 @@ void endpoint_release(struct endpoint *endpoint)
     free(endpoint);
 }
 
-/* Adds to a counter unless it would pass the limit. */
-static bool add_within(atomic_size_t *counter, size_t amount, size_t limit)
-{
-    size_t before = atomic_load_explicit(counter, memory_order_relaxed);
-    do {
-        if (amount > limit || before > limit - amount) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(counter, &before, before + amount,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return true;
-}
-
 bool endpoint_admit(struct endpoint *endpoint, size_t bytes)
 {
-    if (!add_within(&endpoint->pending, 1, endpoint->settings.max_pending)) {
+    const struct endpoint_settings *settings = &endpoint->settings;
+    if (endpoint->pending >= settings->max_pending || bytes > settings->max_pending_bytes ||
+        endpoint->pending_bytes > settings->max_pending_bytes - bytes) {
         return false;
     }
-    if (!add_within(&endpoint->pending_bytes, bytes, endpoint->settings.max_pending_bytes)) {
-        atomic_fetch_sub_explicit(&endpoint->pending, 1, memory_order_relaxed);
-        return false;
-    }
+    endpoint->pending++;
+    endpoint->pending_bytes += bytes;
+    endpoint->counters.accepted++;
+    endpoint->counters.bytes += bytes;
     return true;
 }
 
-void endpoint_dismiss(struct endpoint *endpoint, size_t bytes)
+static void subtract(struct endpoint *endpoint, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&endpoint->pending, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&endpoint->pending_bytes, bytes, memory_order_relaxed);
+    endpoint->pending--;
+    endpoint->pending_bytes -= bytes;
+}
+
+void endpoint_withdraw(struct endpoint *endpoint, size_t bytes)
+{
+    subtract(endpoint, bytes);
+    endpoint->counters.accepted--;
+    endpoint->counters.bytes -= bytes;
+}
+
+static bool is_refused(const struct outcome *outcome)
+{
+    enum failure_class class = failure_row(outcome->failure)->class;
+    return outcome->status > 0 && class != CLASS_TRANSIENT && class != CLASS_LOCAL;
+}
+
+void endpoint_dismiss(struct endpoint *endpoint, const struct request *request)
+{
+    struct endpoint_counters *counters = &endpoint->counters;
+    const struct outcome *outcome = &request->outcome;
+    subtract(endpoint, request->length);
+    if (outcome->failure == FAILURE_NONE) {
+        counters->delivered++;
+        histogram_record(&counters->latency, outcome->seconds);
+    } else if (is_refused(outcome)) {
+        counters->refused++;
+    } else {
+        counters->failed++;
+    }
 }

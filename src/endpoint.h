@@ -2,17 +2,20 @@
 #define SENDAPI_ENDPOINT_H
 
 /*
- * Where a client's requests go, and how: fixed when the client is made.
+ * Where a client's requests go, and how: fixed when the client is made; and the client's figures.
  *
  * Ownership: counted. The client holds one reference, each request another; whoever drops the last
- * frees it. Threads: the settings never change, so any thread may read them; the counters are
- * atomic; what is marked so belongs to the I/O thread alone.
+ * frees it. Threads: the settings never change, so any thread may read them; what is atomic may be
+ * touched by any; the rest belongs to the side that is named.
  */
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h> /* size_t */
+#include <stdint.h> /* uint64_t */
 
+#include "histogram.h"
+#include "retry.h"
 #include "visibility.h"
 
 SENDAPI_HIDDEN_BEGIN
@@ -22,26 +25,51 @@ struct request;
 struct endpoint_settings {
     const char *url; /* whole, with the source id */
     const char *user_agent;
-    const char *ca_file;      /* NULL: libcurl's own authorities */
-    const char *proxy;        /* NULL: none, whatever the environment says */
-    long timeout_ms;          /* for the whole exchange */
-    long connect_timeout_ms;  /* for name, connection and TLS together */
-    size_t connections;       /* requests on their way at once; 0 counts as 1 */
-    size_t max_pending;       /* requests accepted and not answered yet */
-    size_t max_pending_bytes; /* their bodies */
-    bool http2;               /* let the server choose HTTP/2 over TLS */
+    const char *ca_file;        /* NULL: libcurl's own authorities */
+    const char *proxy;          /* NULL: none, whatever the environment says */
+    double timeout;             /* seconds for one exchange */
+    double connect_timeout;     /* seconds for name, connection and TLS together */
+    size_t connections;         /* requests on their way at once; 0 counts as 1 */
+    size_t max_pending;         /* requests accepted and not answered yet */
+    size_t max_pending_bytes;   /* their bodies */
+    bool http2;                 /* let the server choose HTTP/2 over TLS */
+    bool asks;                  /* the caller decides about every failure (request.h: question) */
+    struct retry_policy policy; /* else this does */
+};
+
+/* What became of the accepted requests: accepted = delivered + refused + failed + pending. */
+struct endpoint_counters {
+    uint64_t accepted;
+    uint64_t delivered;
+    uint64_t refused; /* the server answered and said no */
+    uint64_t failed;  /* everything else */
+    uint64_t bytes;   /* of the accepted bodies */
+    struct histogram latency;
+};
+
+/* Requests in order, linked by next and previous. */
+struct request_list {
+    struct request *first;
+    struct request *last;
 };
 
 struct endpoint {
     struct endpoint_settings settings; /* its texts are owned here */
     atomic_size_t references;
-    atomic_size_t pending;
-    atomic_size_t pending_bytes;
+    atomic_uint_least64_t retries;
 
-    /* the I/O thread's own */
-    size_t active;         /* requests on their way */
-    struct request *first; /* requests that wait for a connection, in order */
-    struct request **last;
+    /* the caller's own */
+    size_t pending;
+    size_t pending_bytes;
+    struct endpoint_counters counters;
+
+    /* the scheduler's own */
+    size_t active;                 /* requests on their way */
+    struct request_list ready;     /* requests that wait for a connection */
+    struct request_list ephemeral; /* the same; they go when no other does */
+    struct retry_bucket bucket;
+    struct endpoint *next; /* among those with something ready */
+    bool listed;
 };
 
 /* Copies the settings. NULL without memory. The caller holds the one reference. */
@@ -55,8 +83,11 @@ void endpoint_release(struct endpoint *endpoint);
 /* Counts a request in, or returns false when max_pending or max_pending_bytes would be passed. */
 bool endpoint_admit(struct endpoint *endpoint, size_t bytes);
 
-/* Counts out what endpoint_admit counted in. */
-void endpoint_dismiss(struct endpoint *endpoint, size_t bytes);
+/* Takes back an endpoint_admit whose request could not be submitted. */
+void endpoint_withdraw(struct endpoint *endpoint, size_t bytes);
+
+/* Counts out a request, by its outcome. */
+void endpoint_dismiss(struct endpoint *endpoint, const struct request *request);
 
 SENDAPI_HIDDEN_END
 

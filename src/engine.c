@@ -3,24 +3,33 @@
 #include <pthread.h>
 #include <signal.h> /* sigfillset(3) */
 #include <stdatomic.h>
-#include <stdlib.h> /* calloc(3) free(3) */
+#include <stdint.h> /* uint64_t uintptr_t */
+#include <stdlib.h> /* atexit(3) calloc(3) free(3) */
 
 #include <curl/curl.h>
 
+#include "clock.h"
 #include "queue.h"
+#include "scheduler.h"
 #include "transfer.h"
+#include "wakeup.h"
 
 enum {
     OLDEST_LIBCURL = 0x074400, /* 7.68.0 brought curl_multi_wakeup */
     KEPT_CONNECTIONS = 1024,   /* idle ones; libcurl's own choice would close most after a burst */
-    LONGEST_SLEEP = 10000,     /* milliseconds; submissions and timers end it earlier */
+    LONGEST_SLEEP = 10,        /* seconds; submissions and timers end it earlier */
 };
 
 struct engine {
     struct queue submissions;
     struct queue answers;
+    struct wakeup wakeup;
     CURLM *multi;
     atomic_bool stopping;
+
+    atomic_bool halted;  /* the thread has been joined, by the end of the process */
+    struct engine *next; /* among the running ones, under their lock */
+    struct engine **link;
 
     /* the caller's own */
     pthread_t thread;
@@ -29,19 +38,74 @@ struct engine {
     struct request *taken; /* answers taken from the queue, not by the program yet */
 
     /* the I/O thread's own */
+    struct scheduler scheduler;
     struct transfer *idle;
     struct transfer *busy;
-    struct request *finished;
-    struct request **finished_last;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode global_result = CURLE_FAILED_INIT;
 static atomic_uint fork_generation;
 
+/* Engines with a thread, for the end of the process. */
+static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct engine *running_engines;
+
+static void enlist(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    engine->next = running_engines;
+    engine->link = &running_engines;
+    if (engine->next != NULL) {
+        engine->next->link = &engine->next;
+    }
+    running_engines = engine;
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+static void delist(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    *engine->link = engine->next;
+    if (engine->next != NULL) {
+        engine->next->link = engine->link;
+    }
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+static void halt(struct engine *engine)
+{
+    if (!atomic_exchange(&engine->halted, true)) {
+        atomic_store_explicit(&engine->stopping, true, memory_order_release);
+        (void)curl_multi_wakeup(engine->multi);
+        (void)pthread_join(engine->thread, NULL);
+    }
+}
+
+/*
+ * The end of the process without that of the state (os.exit): OpenSSL takes itself down next, under
+ * the feet of any thread that still works.
+ */
+static void halt_all(void)
+{
+    (void)pthread_mutex_lock(&running_lock);
+    for (struct engine *engine = running_engines; engine != NULL; engine = engine->next) {
+        halt(engine);
+    }
+    (void)pthread_mutex_unlock(&running_lock);
+}
+
+/* A child has none of its parent's threads, and perhaps a lock that one of them held. */
+static void forget_running(void)
+{
+    (void)pthread_mutex_init(&running_lock, NULL);
+    running_engines = NULL;
+}
+
 static void count_fork(void)
 {
     atomic_fetch_add(&fork_generation, 1);
+    forget_running();
 }
 
 /* Never undone: the host may use libcurl as well. */
@@ -49,6 +113,7 @@ static void initialize(void)
 {
     global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
     (void)pthread_atfork(NULL, NULL, count_fork);
+    (void)atexit(halt_all); /* runs before what libcurl and OpenSSL have registered by now */
 }
 
 static const char *refusal(void)
@@ -80,7 +145,7 @@ static struct engine *allocate(void)
     }
     atomic_init(&engine->stopping, false);
     engine->generation = atomic_load(&fork_generation);
-    engine->finished_last = &engine->finished;
+    wakeup_init(&engine->wakeup);
     return engine;
 }
 
@@ -110,6 +175,7 @@ void engine_free(struct engine *engine)
     }
     queue_destroy(&engine->submissions);
     queue_destroy(&engine->answers);
+    wakeup_destroy(&engine->wakeup);
     free(engine);
 }
 
@@ -158,97 +224,81 @@ static void push_idle(struct engine *engine, struct transfer *transfer)
     engine->idle = transfer;
 }
 
-static void finish(struct engine *engine, struct request *request)
-{
-    request->next = NULL;
-    *engine->finished_last = request;
-    engine->finished_last = &request->next;
-}
-
 /* Hands the finished requests to the caller, a batch at once. */
 static void publish(struct engine *engine)
 {
-    if (engine->finished == NULL) {
-        return;
+    struct request *last;
+    struct request *first = scheduler_finished(&engine->scheduler, &last);
+    if (first != NULL) {
+        (void)queue_push(&engine->answers, first, last);
+        wakeup_signal(&engine->wakeup);
     }
-    struct request *last = engine->finished;
-    while (last->next != NULL) {
-        last = last->next;
-    }
-    (void)queue_push(&engine->answers, engine->finished, last);
-    engine->finished = NULL;
-    engine->finished_last = &engine->finished;
 }
 
-/* Sends a request for which its endpoint has a connection free. */
-static void start(struct engine *engine, struct request *request)
+static void start(struct engine *engine, struct request *request, double now)
 {
     struct transfer *transfer = pop_idle(engine);
     if (transfer == NULL) {
         request->outcome.failure = FAILURE_NO_MEMORY;
-        finish(engine, request);
+        scheduler_answered(&engine->scheduler, request, now);
         return;
     }
-    struct endpoint *endpoint = request->endpoint;
-    if (!transfer_begin(transfer, engine->multi, request)) {
+    if (request->outcome.attempts > 0) {
+        (void)atomic_fetch_add_explicit(&request->endpoint->retries, 1, memory_order_relaxed);
+    }
+    if (!transfer_begin(transfer, engine->multi, request, now)) {
         push_idle(engine, transfer);
-        finish(engine, request);
+        scheduler_answered(&engine->scheduler, request, now);
         return;
     }
-    endpoint->active++;
     link_busy(engine, transfer);
 }
 
-static void append_waiting(struct endpoint *endpoint, struct request *request)
+static void start_requests(struct engine *engine, double now)
 {
-    request->next = NULL;
-    *endpoint->last = request;
-    endpoint->last = &request->next;
+    struct request *request;
+    while ((request = scheduler_next(&engine->scheduler, now)) != NULL) {
+        start(engine, request, now);
+    }
 }
 
-static struct request *pop_waiting(struct endpoint *endpoint)
+/* Ends what is on its way, of one endpoint or, for NULL, of all. */
+static void cancel_transfers(struct engine *engine, const struct endpoint *endpoint, double now)
 {
-    struct request *request = endpoint->first;
-    if (request != NULL) {
-        endpoint->first = request->next;
-        if (endpoint->first == NULL) {
-            endpoint->last = &endpoint->first;
+    for (struct transfer *transfer = engine->busy; transfer != NULL;) {
+        struct transfer *next = transfer->next;
+        if (endpoint == NULL || transfer->request->endpoint == endpoint) {
+            struct request *request = transfer_cancel(transfer, engine->multi);
+            unlink_busy(engine, transfer);
+            push_idle(engine, transfer);
+            scheduler_answered(&engine->scheduler, request, now);
         }
+        transfer = next;
     }
-    return request;
 }
 
-static void start_waiting(struct engine *engine, struct endpoint *endpoint)
+static void cancel(struct engine *engine, struct request *request, double now)
 {
-    while (endpoint->first != NULL && endpoint->active < endpoint->settings.connections) {
-        start(engine, pop_waiting(endpoint));
-    }
+    scheduler_close(&engine->scheduler, request->endpoint, now);
+    cancel_transfers(engine, request->endpoint, now);
+    request_free(request);
 }
 
-static void accept_submissions(struct engine *engine)
+static void accept_submissions(struct engine *engine, double now)
 {
     struct request *request = queue_take(&engine->submissions);
     while (request != NULL) {
         struct request *next = request->next;
-        struct endpoint *endpoint = request->endpoint;
-        append_waiting(endpoint, request);
-        endpoint_retain(endpoint); /* the request may be answered, and gone, before we look again */
-        start_waiting(engine, endpoint);
-        endpoint_release(endpoint);
+        if (request->verb == REQUEST_CANCEL) {
+            cancel(engine, request, now);
+        } else {
+            scheduler_accept(&engine->scheduler, request, now);
+        }
         request = next;
     }
 }
 
-/* Moves a transfer whose request came back from the busy ones to the idle ones. */
-static void retire(struct engine *engine, struct transfer *transfer, struct request *request)
-{
-    request->endpoint->active--;
-    unlink_busy(engine, transfer);
-    push_idle(engine, transfer);
-    finish(engine, request);
-}
-
-static void finish_transfers(struct engine *engine)
+static void finish_transfers(struct engine *engine, double now)
 {
     int left;
     for (CURLMsg *message; (message = curl_multi_info_read(engine->multi, &left)) != NULL;) {
@@ -258,35 +308,18 @@ static void finish_transfers(struct engine *engine)
         CURLcode result = message->data.result; /* the message dies with remove_handle */
         struct transfer *transfer = transfer_of(message->easy_handle);
         struct request *request = transfer_end(transfer, engine->multi, result);
-        retire(engine, transfer, request);
-        start_waiting(engine, request->endpoint);
+        unlink_busy(engine, transfer);
+        push_idle(engine, transfer);
+        scheduler_answered(&engine->scheduler, request, now);
     }
 }
 
-static void close_waiting(struct engine *engine, struct endpoint *endpoint)
-{
-    for (struct request *request; (request = pop_waiting(endpoint)) != NULL;) {
-        request->outcome.failure = FAILURE_CLOSED;
-        finish(engine, request);
-    }
-}
-
-/* Requests wait only at endpoints that have transfers, so the busy ones lead to every request. */
 static void close_requests(struct engine *engine)
 {
-    struct request *submitted = queue_take(&engine->submissions);
-    while (submitted != NULL) {
-        struct request *next = submitted->next;
-        submitted->outcome.failure = FAILURE_CLOSED;
-        finish(engine, submitted);
-        submitted = next;
-    }
-    while (engine->busy != NULL) {
-        struct transfer *transfer = engine->busy;
-        struct request *request = transfer_cancel(transfer, engine->multi);
-        close_waiting(engine, request->endpoint);
-        retire(engine, transfer, request);
-    }
+    double now = clock_now();
+    accept_submissions(engine, now);
+    scheduler_close(&engine->scheduler, NULL, now);
+    cancel_transfers(engine, NULL, now);
 }
 
 static void free_transfers(struct engine *engine)
@@ -298,22 +331,39 @@ static void free_transfers(struct engine *engine)
     }
 }
 
+/* Sleeps until there is something to do: bytes, submissions, a timer, a client of the wakeup. */
+static void doze(struct engine *engine)
+{
+    double idle = scheduler_idle(&engine->scheduler, clock_now(), LONGEST_SLEEP);
+    int listener = wakeup_listener(&engine->wakeup);
+    struct curl_waitfd extra = {.fd = listener, .events = CURL_WAIT_POLLIN};
+    if (queue_doze(&engine->submissions)) {
+        (void)curl_multi_poll(engine->multi, &extra, listener >= 0 ? 1 : 0,
+                              (int)(idle * 1000.0 + 0.999), NULL);
+    }
+    if (extra.revents != 0) {
+        wakeup_accept(&engine->wakeup);
+    }
+}
+
 static void *run(void *argument)
 {
     struct engine *engine = argument;
     while (!atomic_load_explicit(&engine->stopping, memory_order_acquire)) {
         int running;
-        accept_submissions(engine);
+        double now = clock_now();
+        accept_submissions(engine, now);
+        scheduler_advance(&engine->scheduler, now);
+        start_requests(engine, now);
         (void)curl_multi_perform(engine->multi, &running);
-        finish_transfers(engine);
+        finish_transfers(engine, clock_now());
         publish(engine);
-        if (queue_doze(&engine->submissions)) {
-            (void)curl_multi_poll(engine->multi, NULL, 0, LONGEST_SLEEP, NULL);
-        }
+        doze(engine);
     }
     close_requests(engine);
     publish(engine);
     free_transfers(engine);
+    scheduler_release(&engine->scheduler);
     return NULL;
 }
 
@@ -346,8 +396,12 @@ static bool ensure_running(struct engine *engine)
     }
     (void)curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
     atomic_store(&engine->stopping, false);
+    atomic_store(&engine->halted, false);
+    scheduler_init(&engine->scheduler, (uint64_t)(clock_now() * 1e9) ^ (uintptr_t)engine);
     engine->running = start_thread(engine);
-    if (!engine->running) {
+    if (engine->running) {
+        enlist(engine);
+    } else {
         (void)curl_multi_cleanup(engine->multi);
         engine->multi = NULL;
     }
@@ -365,6 +419,19 @@ bool engine_submit(struct engine *engine, struct request *request)
     return true;
 }
 
+void engine_cancel(struct engine *engine, struct endpoint *endpoint)
+{
+    struct request *request = engine->running ? request_cancel_all(endpoint) : NULL;
+    if (request != NULL && !engine_submit(engine, request)) {
+        request_free(request);
+    }
+}
+
+bool engine_resubmit(struct engine *engine, struct request *request)
+{
+    return engine->running && engine_submit(engine, request);
+}
+
 const struct request *engine_peek(struct engine *engine)
 {
     if (engine->taken == NULL) {
@@ -380,7 +447,9 @@ struct request *engine_take(struct engine *engine)
     if (request != NULL) {
         engine->taken = request->next;
         request->next = NULL;
-        endpoint_dismiss(request->endpoint, request->length);
+        if (!request->outcome.question) {
+            endpoint_dismiss(request->endpoint, request);
+        }
     }
     return request;
 }
@@ -390,14 +459,32 @@ bool engine_wait(struct engine *engine, double seconds)
     return engine->taken != NULL || queue_wait(&engine->answers, seconds);
 }
 
+int engine_descriptor(struct engine *engine)
+{
+    return wakeup_descriptor(&engine->wakeup);
+}
+
+const char *engine_listen(struct engine *engine)
+{
+    const char *path = ensure_running(engine) ? wakeup_listen(&engine->wakeup) : NULL;
+    if (path != NULL) {
+        (void)curl_multi_wakeup(engine->multi);
+    }
+    return path;
+}
+
+void engine_calm(struct engine *engine)
+{
+    wakeup_calm(&engine->wakeup);
+}
+
 void engine_stop(struct engine *engine)
 {
     if (!engine->running) {
         return;
     }
-    atomic_store_explicit(&engine->stopping, true, memory_order_release);
-    (void)curl_multi_wakeup(engine->multi);
-    (void)pthread_join(engine->thread, NULL);
+    delist(engine);
+    halt(engine);
     engine->running = false;
     (void)curl_multi_cleanup(engine->multi);
     engine->multi = NULL;

@@ -32,12 +32,24 @@ struct engine *engine_new(const char **reason);
 void engine_free(struct engine *engine);
 
 /*
- * Submits a request that endpoint_admit has let in. Returns false, and leaves the request with the
- * caller, when no thread can be started.
+ * Submits a request that endpoint_admit has let in, by its verb. Returns false, and leaves the
+ * request with the caller, when no thread can be started.
  */
 bool engine_submit(struct engine *engine, struct request *request);
 
-/* The next answer, or NULL. It is the caller's and counted out of its endpoint. Never blocks. */
+/*
+ * Gives back a request that came as a question, with REQUEST_AGAIN or REQUEST_RELEASE. Returns
+ * false, and leaves it with the caller, when the engine was stopped in the meantime.
+ */
+bool engine_resubmit(struct engine *engine, struct request *request);
+
+/* Ends everything of an endpoint: it comes back as FAILURE_CLOSED, unless it is done by then. */
+void engine_cancel(struct engine *engine, struct endpoint *endpoint);
+
+/*
+ * The next answer, or NULL. It is the caller's and, unless it is a question, counted out of its
+ * endpoint. Never blocks.
+ */
 struct request *engine_take(struct engine *engine);
 
 /* The same answer, still the engine's: valid until engine_take or engine_free. */
@@ -45,6 +57,11 @@ const struct request *engine_peek(struct engine *engine);
 
 /* Waits until engine_take has something, at most so many seconds. */
 bool engine_wait(struct engine *engine, double seconds);
+
+/* For a caller with an event loop: see wakeup.h. engine_calm comes before engine_take. */
+int engine_descriptor(struct engine *engine);
+const char *engine_listen(struct engine *engine);
+void engine_calm(struct engine *engine);
 
 /*
  * Ends the thread and waits for it: what was under way comes back as FAILURE_CLOSED. Idempotent. A

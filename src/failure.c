@@ -70,6 +70,8 @@ static const struct failure_row rows[FAILURE_COUNT] = {
     [FAILURE_QUEUE_FULL] = {"queue_full", CLASS_LOCAL,
                             "max_pending or max_pending_bytes is reached"},
     [FAILURE_CLOSED] = {"closed", CLASS_LOCAL, "the client was closed"},
+    [FAILURE_STALE] = {"stale", CLASS_LOCAL,
+                       "typing that could not be sent at once is not sent late"},
     [FAILURE_NO_MEMORY] = {"no_memory", CLASS_LOCAL, "not enough memory"},
 };
 

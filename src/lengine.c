@@ -1,42 +1,67 @@
 /*
- * core.engine() -> engine                 without a thread until something is submitted
+ * core.engine() -> engine
+ *     Without a thread until something is submitted.
  *
- * engine:open(settings) -> endpoint       where a client's requests go; see `settings` below
- * engine:submit(endpoint, signer, schema, params) -> ticket | nil, problem
- *                                         checks, writes, signs and queues; never waits
- * engine:take() -> ticket, failure        the next answer, or nothing; `failure` is nil when it was
- *                                         delivered, else { code, class, message, status, attempts,
- *                                         body, reason }
- * engine:wait(seconds) -> boolean         whether there is something to take
- * engine:close()                          ends the thread; what was under way can then be taken
+ * engine:open(settings) -> endpoint
+ *     Where a client's requests go: see lendpoint.c.
  *
- * endpoint:pending() -> count, bytes      what was accepted and not taken yet
- * endpoint:close()                        submits nothing more; the engine's thread ends with the
- *                                         last endpoint that is open
+ * engine:submit(endpoint, signer, schema, params, lane, deadline, ephemeral, skip)
+ *   -> ticket | nil, problem
+ *     Checks, writes, signs and queues; never waits. `lane`: the key of a conversation, or nil for
+ *     no order. `deadline`: seconds from now. `ephemeral`: worth nothing when late. `skip`: not sent
+ *     at all, but answered as delivered.
+ *
+ * engine:take() -> ticket, failure, question
+ *     The next answer, or nothing. `failure` is nil when it was delivered, else { code, class,
+ *     message, status, attempts, body, reason, retry_after }. With a question it is not the end:
+ *
+ * question:again(seconds) -> boolean
+ *     It is sent again after that time, and the same ticket is answered then. False when the engine
+ *     was closed since: then it is released.
+ *
+ * question:release()
+ *     It is not sent again; so too when nobody decides.
+ *
+ * engine:wait(seconds) -> boolean
+ *     Whether there is something to take.
+ *
+ * engine:fileno() -> descriptor | nil, message
+ *     Readable when there is something to take.
+ *
+ * engine:listen() -> path | nil, message
+ *     A unix socket for one more client, which gets a byte when there is something to take.
+ *
+ * engine:calm()
+ *     Forgets that signal; to be called before taking.
+ *
+ * engine:forsake() -> generation
+ *     In a child process, when this is its parent's engine: forgets it. A new one is made when it is
+ *     needed. The number tells how many were forgotten so far.
+ *
+ * engine:close()
+ *     Ends the thread; what was under way can then be taken.
  */
 
 #include "lengine.h"
 
-#include <string.h> /* memcpy(3) */
+#include <errno.h>  /* errno */
+#include <string.h> /* memcpy(3) strerror(3) */
 
+#include "clock.h"
 #include "engine.h"
 #include "lcompat.h"
 #include "lencode.h"
+#include "lendpoint.h"
 #include "lschema.h"
 #include "lsigner.h"
 
-static const char ENGINE_CLASS[] = "sendapi.engine";
-static const char ENDPOINT_CLASS[] = "sendapi.endpoint";
+const char ENGINE_CLASS[] = "sendapi.engine";
+static const char QUESTION_CLASS[] = "sendapi.question";
 
-struct lengine {
-    struct engine *engine; /* NULL once closed, made anew when needed */
-    size_t open;           /* endpoints */
-    uint64_t tickets;
-};
-
-struct lendpoint {
-    struct endpoint *endpoint; /* NULL once closed */
-    struct lengine *owner; /* anchored in this userdata, and made before it, so finalized after */
+/* A request that waits for its caller's decision. */
+struct lquestion {
+    struct request *request; /* NULL once decided */
+    struct lengine *owner;   /* anchored in this userdata, and made before it, so finalized after */
 };
 
 /* ---- problems and outcomes ---- */
@@ -79,22 +104,47 @@ static void push_outcome(lua_State *L, const struct outcome *outcome)
     set_string(L, "reason", outcome->reason);
     lua_pushinteger(L, (lua_Integer)outcome->attempts);
     lua_setfield(L, -2, "attempts");
+    if (outcome->retry_after >= 0) {
+        lua_pushnumber(L, outcome->retry_after);
+        lua_setfield(L, -2, "retry_after");
+    }
 }
 
 /* ---- the engine ---- */
 
-static struct lengine *check_engine(lua_State *L, int index)
+struct lengine *lengine_check(lua_State *L, int index)
 {
     return compat_checkobject(L, index, ENGINE_CLASS);
+}
+
+bool lengine_is_ours(const struct lengine *self)
+{
+    return self->engine != NULL && !engine_is_inherited(self->engine);
+}
+
+void lengine_stop(struct lengine *self)
+{
+    if (lengine_is_ours(self)) {
+        engine_stop(self->engine);
+    }
+}
+
+/* Leaves an engine that is the parent's process as it is (engine.h), and its endpoints with it. */
+static bool forsake(struct lengine *self)
+{
+    bool inherited = self->engine != NULL && engine_is_inherited(self->engine);
+    if (inherited) {
+        self->engine = NULL;
+        self->generation++;
+    }
+    return inherited;
 }
 
 /* The engine, made when there is none; one that a fork left behind is abandoned (engine.h). */
 static struct engine *ready_engine(lua_State *L, struct lengine *self)
 {
     const char *reason = NULL;
-    if (self->engine != NULL && engine_is_inherited(self->engine)) {
-        self->engine = NULL;
-    }
+    (void)forsake(self);
     if (self->engine == NULL) {
         self->engine = engine_new(&reason);
     }
@@ -111,37 +161,46 @@ static int engine_create(lua_State *L)
     return 1;
 }
 
-static void stop(struct lengine *self)
-{
-    if (self->engine != NULL && !engine_is_inherited(self->engine)) {
-        engine_stop(self->engine);
-    }
-}
-
 static int lengine_close(lua_State *L)
 {
-    stop(check_engine(L, 1));
+    lengine_stop(lengine_check(L, 1));
     return 0;
 }
 
 static int lengine_gc(lua_State *L)
 {
-    struct lengine *self = check_engine(L, 1);
-    if (self->engine != NULL && !engine_is_inherited(self->engine)) {
+    struct lengine *self = lengine_check(L, 1);
+    if (lengine_is_ours(self)) {
         engine_free(self->engine);
     }
     self->engine = NULL;
     return 0;
 }
 
-static struct lendpoint *check_endpoint(lua_State *L, int index)
+/* How a request is to be sent: the arguments of engine:submit after the params. */
+struct manner {
+    const char *lane;
+    size_t lane_length;
+    double seconds;
+    bool ephemeral;
+    bool skip;
+};
+
+static struct manner read_manner(lua_State *L)
 {
-    return compat_checkobject(L, index, ENDPOINT_CLASS);
+    struct manner manner = {
+        .ephemeral = lua_toboolean(L, 8) != 0,
+        .skip = lua_toboolean(L, 9) != 0,
+    };
+    manner.lane = luaL_optlstring(L, 6, "", &manner.lane_length);
+    manner.seconds = luaL_checknumber(L, 7);
+    return manner;
 }
 
 /* The request that the encoder's buffer holds, signed and counted in; or NULL and why. */
-static struct request *make_request(struct encoder *encoder, struct hmac *signer,
-                                    struct endpoint *endpoint, enum failure *failure)
+static struct request *make_request(struct encoder *encoder, const struct hmac *signer,
+                                    struct endpoint *endpoint, const struct manner *manner,
+                                    enum failure *failure)
 {
     char signature[HMAC_HEX];
     struct buffer *body = &encoder->buffer;
@@ -154,28 +213,34 @@ static struct request *make_request(struct encoder *encoder, struct hmac *signer
         return NULL;
     }
     size_t length = body->length;
-    struct request *request = request_from_buffer(body, endpoint);
+    struct request *request =
+        request_from_buffer(body, endpoint, manner->lane, manner->lane_length);
     if (request == NULL) {
-        endpoint_dismiss(endpoint, length);
+        endpoint_withdraw(endpoint, length);
         return NULL;
     }
     memcpy(request->signature, signature, HMAC_HEX);
+    request->submitted = clock_now();
+    request->deadline = request->submitted + manner->seconds;
+    request->ephemeral = manner->ephemeral;
+    request->verb = manner->skip ? REQUEST_SKIP : REQUEST_SEND;
     return request;
 }
 
 static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *endpoint,
-                          struct encoder *encoder, struct hmac *signer)
+                          struct encoder *encoder, const struct hmac *signer)
 {
     enum failure failure;
+    struct manner manner = read_manner(L);
     struct engine *engine = ready_engine(L, self);
-    struct request *request = make_request(encoder, signer, endpoint, &failure);
+    struct request *request = make_request(encoder, signer, endpoint, &manner, &failure);
     if (request == NULL) {
         return refuse(L, failure);
     }
     uint64_t ticket = ++self->tickets;
     request->ticket = ticket;
     if (!engine_submit(engine, request)) {
-        endpoint_dismiss(endpoint, request->length);
+        endpoint_withdraw(endpoint, request->length);
         request_free(request);
         return refuse(L, FAILURE_NO_MEMORY);
     }
@@ -186,13 +251,13 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
 /* upvalue 1: the state's encoder */
 static int lengine_submit(lua_State *L)
 {
-    struct lengine *self = check_engine(L, 1);
-    struct lendpoint *target = check_endpoint(L, 2);
-    if (target->endpoint == NULL) {
+    struct lengine *self = lengine_check(L, 1);
+    (void)forsake(self);
+    if (lendpoint_check(L, 2) == NULL) {
         return refuse(L, FAILURE_CLOSED);
     }
     const struct schema *schema = schema_check(L, 4);
-    lua_settop(L, 5);
+    lua_settop(L, 9);
     struct encoder *encoder = encoder_begin(L, encoder_at(L, lua_upvalueindex(1)));
     if (!encoder_write(L, encoder, schema, 5)) {
         encoder_end(encoder);
@@ -201,148 +266,168 @@ static int lengine_submit(lua_State *L)
         return 2;
     }
     /* now, because a finalizer that ran meanwhile may have closed them */
-    struct hmac *signer = signer_check(L, 3);
-    int results = signer == NULL || target->endpoint == NULL
+    const struct hmac *signer = signer_check(L, 3);
+    struct endpoint *endpoint = lendpoint_check(L, 2);
+    int results = signer == NULL || endpoint == NULL
                       ? refuse(L, FAILURE_CLOSED)
-                      : submit_encoded(L, self, target->endpoint, encoder, signer);
+                      : submit_encoded(L, self, endpoint, encoder, signer);
     encoder_end(encoder);
     return results;
+}
+
+/* ---- answers ---- */
+
+static struct lquestion *check_question(lua_State *L, int index)
+{
+    return compat_checkobject(L, index, QUESTION_CLASS);
+}
+
+/* A question without its request, which is put in when nothing can be raised any more. */
+static struct lquestion *push_question(lua_State *L)
+{
+    struct lquestion *question = compat_newobject(L, QUESTION_CLASS, sizeof *question);
+    question->owner = lengine_check(L, 1);
+    lua_pushvalue(L, 1);
+    compat_anchor(L, -2);
+    return question;
+}
+
+/* It is over: counted out here, out of its lane there. */
+static void release_question(struct lquestion *question)
+{
+    struct request *request = question->request;
+    question->request = NULL;
+    if (request == NULL) {
+        return;
+    }
+    endpoint_dismiss(request->endpoint, request);
+    request->verb = REQUEST_RELEASE;
+    if (!lengine_is_ours(question->owner) || !engine_resubmit(question->owner->engine, request)) {
+        request_free(request);
+    }
+}
+
+static int question_release(lua_State *L)
+{
+    release_question(check_question(L, 1));
+    return 0;
+}
+
+static int question_again(lua_State *L)
+{
+    struct lquestion *question = check_question(L, 1);
+    struct request *request = question->request;
+    double seconds = luaL_checknumber(L, 2);
+    luaL_argcheck(L, request != NULL, 1, "it is decided");
+    request->verb = REQUEST_AGAIN;
+    request->pause = seconds > 0 ? seconds : 0;
+    bool again =
+        lengine_is_ours(question->owner) && engine_resubmit(question->owner->engine, request);
+    if (again) {
+        question->request = NULL;
+    } else {
+        release_question(question);
+    }
+    lua_pushboolean(L, again);
+    return 1;
 }
 
 /* Lua may raise for want of memory while the answer is pushed: it stays the engine's until then. */
 static int lengine_take(lua_State *L)
 {
-    struct lengine *self = check_engine(L, 1);
-    const struct request *request = self->engine != NULL ? engine_peek(self->engine) : NULL;
-    if (request == NULL) {
+    struct lengine *self = lengine_check(L, 1);
+    const struct request *next = lengine_is_ours(self) ? engine_peek(self->engine) : NULL;
+    if (next == NULL) {
         return 0;
     }
-    lua_pushinteger(L, (lua_Integer)request->ticket);
-    if (request->outcome.failure == FAILURE_NONE) {
-        lua_pushnil(L);
-    } else {
-        push_outcome(L, &request->outcome);
+    lua_pushinteger(L, (lua_Integer)next->ticket);
+    if (next->outcome.failure == FAILURE_NONE) {
+        request_free(engine_take(self->engine));
+        return 1;
     }
-    request_free(engine_take(self->engine));
-    return 2;
+    push_outcome(L, &next->outcome);
+    if (!next->outcome.question) {
+        request_free(engine_take(self->engine));
+        return 2;
+    }
+    struct lquestion *question = push_question(L);
+    question->request = engine_take(self->engine);
+    return 3;
 }
 
 static int lengine_wait(lua_State *L)
 {
-    struct lengine *self = check_engine(L, 1);
+    struct lengine *self = lengine_check(L, 1);
     double seconds = luaL_checknumber(L, 2);
-    lua_pushboolean(L, self->engine != NULL && !engine_is_inherited(self->engine) &&
-                           engine_wait(self->engine, seconds));
+    lua_pushboolean(L, lengine_is_ours(self) && engine_wait(self->engine, seconds));
     return 1;
 }
 
-/* ---- endpoints ---- */
+/* ---- event loops ---- */
 
-static const char *text_setting(lua_State *L, const char *name)
+static int push_errno(lua_State *L)
 {
-    lua_getfield(L, 2, name);
-    const char *text = lua_tostring(L, -1); /* the settings keep it alive */
-    lua_pop(L, 1);
-    return text;
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(errno));
+    return 2;
 }
 
-static double number_setting(lua_State *L, const char *name)
+static int lengine_fileno(lua_State *L)
 {
-    lua_getfield(L, 2, name);
-    double number = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
-}
-
-static bool boolean_setting(lua_State *L, const char *name)
-{
-    lua_getfield(L, 2, name);
-    bool value = lua_toboolean(L, -1) != 0;
-    lua_pop(L, 1);
-    return value;
-}
-
-/* Times come in seconds. options.lua has checked types and ranges. */
-static struct endpoint_settings read_settings(lua_State *L)
-{
-    return (struct endpoint_settings){
-        .url = text_setting(L, "url"),
-        .user_agent = text_setting(L, "user_agent"),
-        .ca_file = text_setting(L, "ca_file"),
-        .proxy = text_setting(L, "proxy"),
-        .timeout_ms = (long)(number_setting(L, "timeout") * 1000.0),
-        .connect_timeout_ms = (long)(number_setting(L, "connect_timeout") * 1000.0),
-        .connections = (size_t)number_setting(L, "connections"),
-        .max_pending = (size_t)number_setting(L, "max_pending"),
-        .max_pending_bytes = (size_t)number_setting(L, "max_pending_bytes"),
-        .http2 = boolean_setting(L, "http2"),
-    };
-}
-
-static int lengine_open_endpoint(lua_State *L)
-{
-    struct lengine *self = check_engine(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    struct endpoint_settings settings = read_settings(L);
-    luaL_argcheck(L, settings.url != NULL && settings.connections > 0, 2,
-                  "url and connections are needed");
-    struct lendpoint *opened = compat_newobject(L, ENDPOINT_CLASS, sizeof *opened);
-    opened->owner = self;
-    opened->endpoint = endpoint_new(&settings);
-    if (opened->endpoint == NULL) {
-        return luaL_error(L, "not enough memory");
+    int descriptor = engine_descriptor(ready_engine(L, lengine_check(L, 1)));
+    if (descriptor < 0) {
+        return push_errno(L);
     }
-    lua_pushvalue(L, 1);
-    compat_anchor(L, -2);
-    self->open++;
+    lua_pushinteger(L, descriptor);
     return 1;
 }
 
-static int endpoint_close(lua_State *L)
+static int lengine_listen(lua_State *L)
 {
-    struct lendpoint *self = check_endpoint(L, 1);
-    if (self->endpoint == NULL) {
-        return 0;
+    const char *path = engine_listen(ready_engine(L, lengine_check(L, 1)));
+    if (path == NULL) {
+        return push_errno(L);
     }
-    endpoint_release(self->endpoint);
-    self->endpoint = NULL;
-    if (--self->owner->open == 0) {
-        stop(self->owner);
+    lua_pushstring(L, path);
+    return 1;
+}
+
+static int lengine_forsake(lua_State *L)
+{
+    struct lengine *self = lengine_check(L, 1);
+    (void)forsake(self);
+    lua_pushinteger(L, (lua_Integer)self->generation);
+    return 1;
+}
+
+static int lengine_calm(lua_State *L)
+{
+    struct lengine *self = lengine_check(L, 1);
+    if (lengine_is_ours(self)) {
+        engine_calm(self->engine);
     }
     return 0;
 }
 
-static int endpoint_pending(lua_State *L)
-{
-    const struct lendpoint *self = check_endpoint(L, 1);
-    size_t pending = 0;
-    size_t bytes = 0;
-    if (self->endpoint != NULL) {
-        pending = atomic_load(&self->endpoint->pending);
-        bytes = atomic_load(&self->endpoint->pending_bytes);
-    }
-    lua_pushinteger(L, (lua_Integer)pending);
-    lua_pushinteger(L, (lua_Integer)bytes);
-    return 2;
-}
-
 static const luaL_Reg engine_methods[] = {
-    {"open", lengine_open_endpoint}, {"take", lengine_take}, {"wait", lengine_wait},
-    {"close", lengine_close},        {NULL, NULL},
+    {"open", lendpoint_open},     {"take", lengine_take},     {"wait", lengine_wait},
+    {"fileno", lengine_fileno},   {"listen", lengine_listen}, {"calm", lengine_calm},
+    {"forsake", lengine_forsake}, {"close", lengine_close},   {NULL, NULL},
 };
 
 static const luaL_Reg submit_method[] = {{"submit", lengine_submit}, {NULL, NULL}};
 
-static const luaL_Reg endpoint_methods[] = {
-    {"pending", endpoint_pending},
-    {"close", endpoint_close},
+static const luaL_Reg question_methods[] = {
+    {"again", question_again},
+    {"release", question_release},
     {NULL, NULL},
 };
 
 void lengine_open(lua_State *L)
 {
     compat_newclass(L, ENGINE_CLASS, engine_methods, lengine_gc);
-    compat_newclass(L, ENDPOINT_CLASS, endpoint_methods, endpoint_close);
+    compat_newclass(L, QUESTION_CLASS, question_methods, question_release);
+    lendpoint_class(L);
     luaL_getmetatable(L, ENGINE_CLASS);
     (void)encoder_push(L); /* module, class, encoder */
     compat_setfuncs(L, submit_method, 1);

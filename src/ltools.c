@@ -7,10 +7,9 @@
 
 #include "ltools.h"
 
-#include <time.h> /* clock_gettime(2) */
-
 #include <curl/curl.h>
 
+#include "clock.h"
 #include "failure.h"
 #include "lcompat.h"
 #include "suggest.h"
@@ -34,9 +33,7 @@ static int tools_suggest(lua_State *L)
 
 static int tools_now(lua_State *L)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec * 1e-9);
+    lua_pushnumber(L, clock_now());
     return 1;
 }
 

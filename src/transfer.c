@@ -1,8 +1,10 @@
 #include "transfer.h"
 
-#include <errno.h>  /* ECONNREFUSED */
-#include <stdlib.h> /* calloc(3) free(3) */
-#include <string.h> /* memcpy(3) strdup(3) */
+#include <errno.h>   /* ECONNREFUSED */
+#include <stdlib.h>  /* calloc(3) free(3) */
+#include <string.h>  /* memcpy(3) strdup(3) */
+#include <strings.h> /* strncasecmp(3) */
+#include <time.h>    /* time(2) */
 
 #include <openssl/x509_vfy.h> /* X509_V_ERR_* */
 
@@ -20,6 +22,16 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return transfer->response.failure == BUFFER_FINE ? size * count : 0;
 }
 
+static void keep_retry_after(struct outcome *outcome, const char *line, size_t length)
+{
+    static const char name[] = "retry-after:";
+    size_t name_length = sizeof name - 1;
+    if (length > name_length && strncasecmp(line, name, name_length) == 0) {
+        outcome->retry_after =
+            retry_after_seconds(line + name_length, length - name_length, time(NULL));
+    }
+}
+
 /* Each of several heads begins with a status line and ends with an empty one; trailers are none. */
 static void note_head(struct transfer *transfer, const char *line, size_t length)
 {
@@ -35,6 +47,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct transfer *transfer = context;
     note_head(transfer, bytes, size * count);
+    keep_retry_after(&transfer->request->outcome, bytes, size * count);
     transfer->header_bytes += size * count;
     if (transfer->header_bytes > RESPONSE_MAXIMUM) {
         transfer->response.failure = BUFFER_TOO_LARGE;
@@ -129,6 +142,14 @@ struct transfer *transfer_of(CURL *easy)
     return (struct transfer *)(void *)transfer;
 }
 
+/* Never 0, which libcurl takes for "no limit" or for its own. */
+static long milliseconds(double seconds)
+{
+    static const double LONGEST = 2147483.0;
+    double limited = seconds < LONGEST ? seconds * 1000.0 : LONGEST * 1000.0;
+    return limited < 1 ? 1 : (long)limited;
+}
+
 /* A URL parsed here is not parsed again for every request. */
 static CURLcode set_url(struct transfer *transfer, const char *text)
 {
@@ -156,8 +177,8 @@ static CURLcode set_endpoint(struct transfer *transfer, const struct endpoint_se
             easy, CURLOPT_HTTP_VERSION,
             (long)(settings->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     }
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           milliseconds(settings->connect_timeout));
     return result;
 }
 
@@ -195,8 +216,12 @@ static CURLcode turn_to(struct transfer *transfer, struct endpoint *endpoint)
     return result;
 }
 
-static void load(struct transfer *transfer, struct request *request)
+static void load(struct transfer *transfer, struct request *request, double now)
 {
+    double timeout = request->endpoint->settings.timeout;
+    double left = request->deadline - now;
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS,
+                           milliseconds(left < timeout ? left : timeout));
     memcpy(transfer->signature + sizeof SIGNATURE_NAME - 1, request->signature, HMAC_HEX + 1);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request_body(request));
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -206,11 +231,12 @@ static void load(struct transfer *transfer, struct request *request)
     transfer->head_is_whole = false;
     transfer->error[0] = '\0';
     transfer->request = request;
-    request->outcome.attempts++;
 }
 
-bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request)
+bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request, double now)
 {
+    request_reset_outcome(request);
+    request->outcome.attempts++;
     CURLcode result = turn_to(transfer, request->endpoint);
     if (result != CURLE_OK) {
         request->outcome.failure =
@@ -218,7 +244,7 @@ bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *req
         request->outcome.reason = strdup(curl_easy_strerror(result));
         return false;
     }
-    load(transfer, request);
+    load(transfer, request, now);
     if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
         transfer->request = NULL;
         request->outcome.failure = FAILURE_NO_MEMORY;

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h> /* size_t */
 
 #include <curl/curl.h>
 
@@ -39,10 +40,11 @@ struct transfer *transfer_new(void);
 void transfer_free(struct transfer *transfer);
 
 /*
- * Takes the request and adds the handle to the multi handle. When that fails the request has its
- * outcome, remains the caller's, and false is returned.
+ * Takes the request and adds the handle to the multi handle; the exchange ends by the endpoint's
+ * timeout and by the request's deadline. When that fails the request has its outcome, remains the
+ * caller's, and false is returned.
  */
-bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request);
+bool transfer_begin(struct transfer *transfer, CURLM *multi, struct request *request, double now);
 
 /* Removes the handle, writes the outcome and gives the request back. The transfer is idle then. */
 struct request *transfer_end(struct transfer *transfer, CURLM *multi, CURLcode result);

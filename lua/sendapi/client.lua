@@ -1,10 +1,14 @@
 --- A client of one source: the actions, bound to the engine.
 local actions = require "sendapi.actions"
-local blocking = require "sendapi.runtime.blocking"
+local call = require "sendapi.call"
 local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
+local log = require "sendapi.log"
 local options = require "sendapi.options"
+local queue = require "sendapi.queue"
+local runtime = require "sendapi.runtime"
+local typing = require "sendapi.typing"
 local url = require "sendapi.url"
 local version = require "sendapi.version"
 
@@ -14,58 +18,11 @@ local M = {}
 -- dump of a client shows the signer.
 local private = setmetatable({}, { __mode = "k" })
 
+-- The states of all clients there are, for `sendapi.prometheus`.
+local states = setmetatable({}, { __mode = "k" })
+
 local USER_AGENT = ("sendapi/%s (%s) libcurl/%s"):format(version, _VERSION, core.libcurl)
-
-local action_by_name, action_names = {}, {}
-for _, action in ipairs(actions) do
-  action_by_name[action.name] = action
-  action_names[#action_names + 1] = action.name
-end
-
---- The action of a name, or what to say of it.
-local function find_action(name)
-  local action = action_by_name[name]
-  if action then
-    return action
-  end
-  return nil,
-    ("there is no action '%s'%s"):format(
-      options.printable(name),
-      options.suggestion(name, action_names)
-    )
-end
-
---- Compiles what `params` must be for an action, as the source's options relax it.
-local function compile(action, resolved)
-  return core.compile(action.schema, {
-    action = action.name,
-    source_options = resolved.source_options,
-    extra_fields = resolved.extra_fields,
-  })
-end
-
---- Checks, signs, sends and waits.
----@return true|nil
----@return sendapi.Error|nil
-local function call(self, action, params)
-  local state = private[self]
-  if state.closed then
-    return nil, errors.new({ code = "closed", message = "the client was closed" }, action.name)
-  end
-  local schema = state.schemas[action]
-  if not schema then
-    schema = compile(action, state.options)
-    state.schemas[action] = schema
-  end
-  local ticket, failure = engine.get():submit(state.endpoint, state.signer, schema, params)
-  if ticket then
-    failure = blocking.await(ticket)
-  end
-  if failure then
-    return nil, errors.new(failure, action.name)
-  end
-  return true
-end
+local CANCELLED = 2 -- seconds within which cancelled requests come back
 
 ---@class sendapi.Client
 ---@field messages sendapi.Messages
@@ -87,18 +44,44 @@ end
 
 Client.__name = "sendapi.Client"
 
+local function find_action(name)
+  local action, message = call.find_action(name)
+  if not action then
+    error(message, 3)
+  end
+  return action
+end
+
+--- Makes a call for a public method, and raises at that method's caller what is misuse.
+local function run(state, action, params, given, callback)
+  local message
+  given, callback, message = call.arguments(given, callback)
+  if message then
+    error(message, 3)
+  end
+  local ok, err, misuse = call.run(state, action, params, given, callback)
+  if misuse then
+    error(misuse, 3)
+  end
+  return ok, err
+end
+
 --- Sends an action by its name: the same as the method of that name.
+--
+-- Without a function it waits for the outcome. With one it returns at once: `true` when the request
+-- was accepted, which then ends in exactly one call of the function, from `poll` or from the host's
+-- event loop; `nil, err` when it was not, and the function is not called.
 ---@param name string `"messages.create"`
 ---@param params table what the action takes (types.lua)
+---@param given sendapi.CallOptions|nil
+---@param callback fun(ok: true|nil, err: sendapi.Error|nil)|nil
 ---@return true|nil delivered
 ---@return sendapi.Error|nil err
-function Client:send(name, params)
-  state_of(self, "send")
-  local action, message = find_action(name)
-  if not action then
-    error(message, 2)
-  end
-  return call(self, action, params)
+function Client:send(name, params, given, callback)
+  local state = state_of(self, "send")
+  local action = find_action(name)
+  local ok, err = run(state, action, params, given, callback)
+  return ok, err
 end
 
 --- Checks without sending, by this client's options: see `sendapi.validate`.
@@ -108,33 +91,80 @@ end
 ---@return sendapi.Problem[] problems
 function Client:validate(name, params)
   local state = state_of(self, "validate")
-  local action, message = find_action(name)
-  if not action then
-    error(message, 2)
-  end
+  local action = find_action(name)
   return M.check(action, params, state.options)
 end
 
---- Closes the client: its token is wiped from memory, and calls return `closed`. Twice is harmless.
+---@class sendapi.PollLimits
+---@field max integer?    callbacks at most, 32
+---@field seconds number? time at most, 0.001; what is running is not interrupted
+
+--- Runs the callbacks that are due, and resumes what waits in the tick runtime. Never waits.
+---@param limits sendapi.PollLimits|nil
+---@return integer run how many
+function Client:poll(limits)
+  local state = state_of(self, "poll")
+  local most = limits and limits.max or 32
+  local seconds = limits and limits.seconds or 0.001
+  return M.poll(state, most, seconds)
+end
+
+--- Waits until nothing is under way, and runs callbacks meanwhile.
+---@param seconds number|nil at most; nil: as long as it takes, which every call's deadline bounds
+---@return true|nil
+---@return sendapi.Error|nil err with the code `timeout`, and `pending`: how many are left
+function Client:flush(seconds)
+  return M.flush(state_of(self, "flush"), seconds)
+end
+
+--- What became of the client's calls. At every moment
+-- accepted = delivered + refused + failed + pending.
+---@return sendapi.Stats
+function Client:stats()
+  local state = state_of(self, "stats")
+  engine.forsake_parent()
+  return state.endpoint:stats()
+end
+
+--- Closes the client: waits for what is under way, then ends the rest with `closed`. Its token is
+-- wiped from memory, and calls return `closed`. Twice is harmless.
+---@param seconds number|nil to wait at most; the option `close_timeout` unless given
 ---@return true
-function Client:close()
-  local state = state_of(self, "close")
-  if not state.closed then
-    state.closed = true
-    state.signer:close()
-    state.endpoint:close()
-  end
-  return true
+function Client:close(seconds)
+  return M.close(state_of(self, "close"), seconds)
+end
+
+--- For an event loop (the contract of cqueues): the descriptor that is readable when `poll` has
+-- something to do, the events to watch it for, and the seconds to wait at most.
+---@return integer
+function Client.pollfd()
+  return assert(engine.get():fileno())
+end
+
+---@return "r"
+function Client.events()
+  return "r"
+end
+
+---@return number|nil
+function Client:timeout()
+  local has_work = not queue.is_empty(state_of(self, "timeout").due) or engine.has_answers()
+  return has_work and 0 or nil
 end
 
 function Client:__tostring()
   return ("%s: %s"):format(Client.__name, private[self].source_id)
 end
 
-Client.__close = Client.close
-Client.__gc = Client.close
+--- At the end of a `local client <close>`; Lua's second argument is an error, not seconds.
+function Client:__close()
+  M.close(private[self])
+end
 
-local client_names = { "send", "validate", "close" }
+local client_names = {}
+for name in pairs(Client) do
+  client_names[#client_names + 1] = not name:find "^__" and name or nil
+end
 for _, action in ipairs(actions) do
   client_names[#client_names + 1] = action.resource
 end
@@ -154,6 +184,73 @@ function Client.__index(_, name)
   return method
 end
 
+--- Runs what is due, within bounds. A callback that polls runs nothing.
+function M.poll(state, most, seconds)
+  if state.polling then
+    return 0
+  end
+  engine.forsake_parent()
+  state.polling = true
+  engine.get():calm()
+  local start, count = core.now(), 0
+  repeat
+    if engine.run_one(state) then
+      count = count + 1
+    elseif not engine.collect_one() then
+      break
+    end
+  until count >= most or core.now() - start >= seconds
+  state.polling = false
+  if state.sleepers then
+    require("sendapi.runtime.tick").wake_sleepers(state)
+  end
+  return count
+end
+
+local function run_due(state)
+  engine.collect()
+  while engine.run_one(state) do -- luacheck: ignore
+  end
+end
+
+function M.flush(state, seconds)
+  engine.forsake_parent()
+  local host = runtime.choose(state.options.runtime)
+  local deadline = core.now() + (seconds or math.huge)
+  while true do
+    if not (host.is_polled and host.is_polled()) then
+      run_due(state)
+    end
+    local left = deadline - core.now()
+    if state.pending == 0 then
+      return true
+    end
+    if left <= 0 or not host.pause(left, state) then
+      local err = errors.new({
+        code = "timeout",
+        message = ("%d requests are still under way"):format(state.pending),
+      }, "flush")
+      err.pending = state.pending
+      return nil, err
+    end
+  end
+end
+
+function M.close(state, seconds)
+  if state.finished then
+    return true
+  end
+  state.closed = true
+  if not M.flush(state, seconds or state.options.close_timeout) then
+    state.endpoint:cancel()
+    M.flush(state, CANCELLED)
+  end
+  state.finished = true -- not before: a coroutine that closes may never be resumed
+  state.signer:close()
+  state.endpoint:close()
+  return true
+end
+
 --- The object behind `client.messages` and its kind: a method for each of its operations.
 local function new_resource(client, name)
   local methods, names = {}, {}
@@ -161,11 +258,12 @@ local function new_resource(client, name)
   for _, action in ipairs(actions) do
     if action.resource == name then
       names[#names + 1] = action.operation
-      methods[action.operation] = function(self, params)
+      methods[action.operation] = function(self, params, given, callback)
         if self ~= resource then
           error(("call it with a colon: client.%s:%s{...}"):format(name, action.operation), 2)
         end
-        return call(client, action, params)
+        local ok, err = run(private[client], action, params, given, callback)
+        return ok, err
       end
     end
   end
@@ -183,6 +281,8 @@ end
 
 --- What the core needs to know of a client's options.
 local function open_endpoint(resolved, source_url)
+  local retry = resolved.retry
+  local asks = type(retry) == "function"
   return engine.get():open {
     url = source_url,
     user_agent = USER_AGENT,
@@ -194,6 +294,10 @@ local function open_endpoint(resolved, source_url)
     max_pending = resolved.max_pending,
     max_pending_bytes = resolved.max_pending_bytes,
     http2 = resolved.http2,
+    asks = asks,
+    attempts = asks and 1 or retry.attempts,
+    first = not asks and retry.first or 0,
+    longest = not asks and retry.longest or 0,
   }
 end
 
@@ -231,6 +335,40 @@ local function prepare(source_id, token, given)
   return source_url and resolved, message or source_url
 end
 
+--- A state that nothing refers to any more has nothing under way, unless Lua itself ends: then it
+-- is given the time that the option `close_timeout` says.
+local function close_when_collected(state)
+  local function close()
+    states[state] = nil
+    state.ended = rawget(_G, "ngx") ~= nil -- whose requests are gone: nothing of theirs may run
+    state.options.runtime = "blocking"
+    M.close(state)
+  end
+  local newproxy = rawget(_G, "newproxy")
+  if newproxy then -- Lua 5.1 and LuaJIT have no __gc for tables
+    state.sentinel = newproxy(true)
+    getmetatable(state.sentinel).__gc = close
+    return state
+  end
+  return setmetatable(state, { __gc = close })
+end
+
+local function new_state(source_id, token, resolved, source_url)
+  local state = close_when_collected {
+    source_id = source_id,
+    options = resolved,
+    log = log.guarded(resolved.log),
+    schemas = {},
+    typing = typing.new(),
+    due = queue.new(),
+    pending = 0,
+    signer = core.signer(token),
+    endpoint = open_endpoint(resolved, source_url),
+  }
+  states[state] = true
+  return state
+end
+
 --- Makes a client of a source. Raises at the caller's line when an argument is wrong; opens no
 -- connection and starts no thread: the first call does.
 ---@param source_id string the source's id in Engage Digital
@@ -243,13 +381,7 @@ function M.new(source_id, token, given)
     error("sendapi.client: " .. answer, 2)
   end
   local self = {}
-  private[self] = {
-    source_id = source_id,
-    options = resolved,
-    schemas = {},
-    signer = core.signer(token),
-    endpoint = open_endpoint(resolved, answer),
-  }
+  private[self] = new_state(source_id, token, resolved, answer)
   for _, action in ipairs(actions) do
     if not self[action.resource] then
       self[action.resource] = new_resource(self, action.resource)
@@ -265,13 +397,13 @@ end
 ---@return true|nil valid
 ---@return sendapi.Problem[] problems
 function M.check(action, params, resolved)
-  local valid, problems = compile(action, resolved):validate(params)
+  local valid, problems = call.compile(action, resolved):validate(params)
   return valid or nil, problems
 end
 
 --- See `sendapi.validate`.
 function M.validate(name, params, given)
-  local action, message = find_action(name)
+  local action, message = call.find_action(name)
   local resolved
   if action then
     resolved, message = options.resolve(given)
@@ -280,6 +412,14 @@ function M.validate(name, params, given)
     error("sendapi.validate: " .. message, 2)
   end
   return M.check(action, params, resolved)
+end
+
+--- Calls a function with the source id and the figures of each client there is.
+---@param visit fun(source_id: string, stats: sendapi.Stats)
+function M.each(visit)
+  for state in pairs(states) do
+    visit(state.source_id, state.endpoint:stats())
+  end
 end
 
 return M

@@ -49,10 +49,11 @@ local function explain(failure)
   elseif failure.body then
     details[#details + 1] = printable(failure.body)
   end
+  local sentence = failure.message or by_code[failure.code].message
   if #details == 0 then
-    return failure.message
+    return sentence
   end
-  return ("%s (%s)"):format(failure.message, table.concat(details, ": "))
+  return ("%s (%s)"):format(sentence, table.concat(details, ": "))
 end
 
 local M = {
@@ -61,7 +62,7 @@ local M = {
 }
 
 --- Makes an error of what the core says: a problem with the params, or an outcome.
----@param failure table  `code`, `message`, perhaps `class`, `field`, `status`, `body`, `attempts`
+---@param failure table  `code`, perhaps `message`, `class`, `field`, `status`, `body`, `attempts`
 ---@param action string
 ---@return sendapi.Error
 function M.new(failure, action)

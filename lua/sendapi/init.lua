@@ -37,6 +37,12 @@ M.client = client.new
 ---@return sendapi.Problem[] problems every one of them, in no promised order; may be empty
 M.validate = client.validate
 
+--- The figures of all clients of this Lua state, labelled by source id, for a scrape endpoint.
+---@return string text in Prometheus' format
+function M.prometheus()
+  return require("sendapi.prometheus").text()
+end
+
 local function check_string(value, name)
   if type(value) ~= "string" then
     error(("%s: expected a string, got a %s"):format(name, type(value)), 3)

@@ -5,9 +5,11 @@ local core = require "sendapi.core"
 
 ---@class sendapi.Option
 ---@field name string
----@field type "string"|"number"|"integer"|"boolean"|"list"
+---@field type "string"|"number"|"integer"|"boolean"|"list"|"retry"|"function"
 ---@field default any      nil: none
 ---@field least number?    the smallest value allowed
+---@field choices string[]? the values allowed
+---@field shown string?     what the README says of the default
 ---@field unit string?
 ---@field environment string? the variable that stands in when neither this nor `instead` is given
 ---@field sentence string
@@ -55,6 +57,28 @@ local list = {
     sentence = "for name resolution, connection and TLS together",
   },
   {
+    name = "deadline",
+    type = "number",
+    default = 60,
+    least = 0.001,
+    unit = "seconds",
+    sentence = "for a call with all its attempts and waits; typing has 2 s",
+  },
+  {
+    name = "retry",
+    type = "retry",
+    default = { attempts = 4, first = 0.5, longest = 8 },
+    shown = "4 attempts, 0.5 s to 8 s",
+    sentence = "`{ attempts, first, longest }` (seconds of jittered, doubled waits), `false`, or a "
+      .. "function `(err, attempt)` that returns seconds, or nil to give up",
+  },
+  {
+    name = "ordered",
+    type = "boolean",
+    default = true,
+    sentence = "send what belongs to one conversation one by one, in the order of the calls",
+  },
+  {
     name = "connections",
     type = "integer",
     default = 16,
@@ -86,6 +110,27 @@ local list = {
     name = "proxy",
     type = "string",
     sentence = "url of a proxy; the environment's proxies are never used",
+  },
+  {
+    name = "runtime",
+    type = "string",
+    choices = { "blocking", "tick", "nginx", "cqueues", "luv" },
+    shown = "found out",
+    sentence = "how a call waits: `blocking`, `tick`, `nginx`, `cqueues` or `luv`",
+  },
+  {
+    name = "close_timeout",
+    type = "number",
+    default = 5,
+    least = 0,
+    unit = "seconds",
+    sentence = "how long `close`, and the end of the program, wait for what is under way",
+  },
+  {
+    name = "log",
+    type = "function",
+    shown = "stderr, nginx's log",
+    sentence = "`(level, message)`: what can be told nobody else, such as an error in a callback",
   },
   {
     name = "http2",
@@ -136,10 +181,52 @@ end
 
 local LARGEST = 2 ^ 40 -- seconds, bytes or requests: beyond it a number is a mistake
 
+local retry_names = { "attempts", "first", "longest" }
+local retry_least = { attempts = 1, first = 0, longest = 0 }
+
+local function complaint_of_policy(policy)
+  for name, value in pairs(policy) do
+    local least = retry_least[name]
+    if not least then
+      return ("unknown '%s'%s"):format(printable(name), quoted_suggestion(name, retry_names))
+    end
+    if type(value) ~= "number" or not (value >= least and value < 2 ^ 31) then
+      return ("'%s' must be a number of at least %d"):format(name, least)
+    end
+  end
+end
+
+local function complaint_of_retry(value)
+  if value == false or type(value) == "function" then
+    return nil
+  end
+  if type(value) ~= "table" then
+    return ("expected a table, a function or false, got a %s"):format(type(value))
+  end
+  return complaint_of_policy(value)
+end
+
+local function complaint_of_list(value)
+  return not is_list_of_strings(value) and "expected a list of strings" or nil
+end
+
+local function complaint_of_choice(option, value)
+  for _, choice in ipairs(option.choices) do
+    if value == choice then
+      return nil
+    end
+  end
+  return ("there is no '%s'%s"):format(printable(value), quoted_suggestion(value, option.choices))
+end
+
 --- Says what is wrong with a value, or nothing.
 local function complaint(option, value)
   if option.type == "list" then
-    return not is_list_of_strings(value) and "expected a list of strings" or nil
+    return complaint_of_list(value)
+  elseif option.type == "retry" then
+    return complaint_of_retry(value)
+  elseif option.choices and type(value) == "string" then
+    return complaint_of_choice(option, value)
   end
   local wanted = option.type == "integer" and "number" or option.type
   if type(value) ~= wanted then
@@ -178,6 +265,20 @@ end
 
 local M = { list = list }
 
+--- A policy is filled up with the defaults; `false` is a single attempt.
+local function resolve_retry(retry)
+  local default = by_name.retry.default
+  if type(retry) == "function" then
+    return retry
+  end
+  retry = retry or { attempts = 1 }
+  return {
+    attempts = retry.attempts or default.attempts,
+    first = retry.first or default.first,
+    longest = retry.longest or default.longest,
+  }
+end
+
 --- Checks what the user gave and fills in what was not: defaults, then the environment.
 ---@param given table|nil
 ---@return table|nil options a new table; nil when something is wrong
@@ -199,6 +300,7 @@ function M.resolve(given)
     end
     resolved[option.name] = value
   end
+  resolved.retry = resolve_retry(resolved.retry)
   if not resolved.base_url and not resolved.domain then
     resolved.base_url = from_environment(by_name.base_url)
     resolved.domain = from_environment(by_name.domain)

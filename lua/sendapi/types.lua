@@ -11,6 +11,12 @@
 ---@field source_options string[]? the source's options, as in `implementation.info`
 ---@field extra_fields boolean?    let unknown fields pass
 ---@field timeout number?          seconds for a whole exchange, 30
+---@field deadline number?         seconds for a call with all its attempts, 60
+---@field retry sendapi.RetryPolicy|false|nil|fun(err: sendapi.Error, attempt: integer): number?
+---@field ordered boolean?         keep the order within conversations, true
+---@field runtime sendapi.RuntimeName? how a call waits; found out unless given
+---@field close_timeout number?    seconds, 5
+---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field connect_timeout number?  seconds, 5
 ---@field connections integer?     requests on their way at once, 16
 ---@field max_pending integer?     requests accepted and not answered, 10000
@@ -19,6 +25,32 @@
 ---@field proxy string?
 ---@field http2 boolean?
 ---@field insecure_http boolean?
+
+---@class sendapi.RetryPolicy
+---@field attempts integer? at most, the first one included, 4
+---@field first number?     seconds: the longest wait before the second attempt, 0.5
+---@field longest number?   seconds: what doubling leads to, 8
+
+---@class sendapi.Stats
+---@field accepted integer
+---@field delivered integer
+---@field refused integer   the server answered and said no
+---@field failed integer    everything else
+---@field pending integer
+---@field pending_bytes integer
+---@field retries integer   attempts after the first
+---@field bytes integer     of the accepted bodies
+---@field latency sendapi.Latency
+
+---@class sendapi.Latency of what was delivered, from the call to the answer, in seconds
+---@field count integer
+---@field sum number
+---@field p50 number
+---@field p90 number
+---@field p99 number
+---@field max number
+
+---@alias sendapi.Outcome fun(ok: true|nil, err: sendapi.Error|nil)
 
 ---@class sendapi.Problem
 ---@field code string     `invalid_params`, `request_too_large` or `warning`
@@ -100,21 +132,25 @@
 ---@field in_reply_to_id sendapi.Text?
 ---@field preview sendapi.Text?        required by `typing.start`, unknown to `typing.stop`
 
+--- `(params)` waits; `(params, callback)` and `(params, call_options, callback)` do not.
+---@alias sendapi.Call<T> fun(self, params: T, given: sendapi.CallOptions|sendapi.Outcome|nil,
+---  callback: sendapi.Outcome|nil): true|nil, sendapi.Error|nil
+
 ---@class sendapi.Messages
----@field create fun(self, params: sendapi.Message): true|nil, sendapi.Error|nil
+---@field create sendapi.Call<sendapi.Message>
 
 ---@class sendapi.PrivateMessages
----@field create fun(self, params: sendapi.PrivateMessage): true|nil, sendapi.Error|nil
+---@field create sendapi.Call<sendapi.PrivateMessage>
 
 ---@class sendapi.Threads
----@field create fun(self, params: sendapi.Thread): true|nil, sendapi.Error|nil
+---@field create sendapi.Call<sendapi.Thread>
 
 ---@class sendapi.Users
----@field create fun(self, params: sendapi.User): true|nil, sendapi.Error|nil
+---@field create sendapi.Call<sendapi.User>
 
 ---@class sendapi.StatusActions
----@field mark_as_read fun(self, params: sendapi.Status): true|nil, sendapi.Error|nil
+---@field mark_as_read sendapi.Call<sendapi.Status>
 
 ---@class sendapi.TypingActions
----@field start fun(self, params: sendapi.Typing): true|nil, sendapi.Error|nil
----@field stop fun(self, params: sendapi.Typing): true|nil, sendapi.Error|nil
+---@field start sendapi.Call<sendapi.Typing>
+---@field stop sendapi.Call<sendapi.Typing>

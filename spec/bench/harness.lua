@@ -5,7 +5,9 @@ local harness = {}
 ---@field name string          plain text, without quotes: like the unit
 ---@field unit string
 ---@field better "lower"|"higher"
----@field budget number         what value ÷ floor may be at most (`lower`) or at least (`higher`)
+---@field budget number|nil     what value ÷ floor may be at most (`lower`) or at least (`higher`);
+---                             nil: it is only told
+---@field extra number|nil      what the value may have beyond that, in its own unit; with `lower`
 ---@field rounds integer        how often both are measured
 ---@field floor fun(): number   measures once
 ---@field product fun(): number measures once
@@ -17,7 +19,7 @@ local harness = {}
 ---@field ratio number   value ÷ floor
 ---@field lowest number  the lowest ratio of one round, and the highest: how steady the machine was
 ---@field highest number
----@field holds boolean
+---@field holds boolean|nil   nil: there is no budget
 
 ---@param numbers number[] not empty; left as they are
 ---@return number
@@ -28,11 +30,13 @@ function harness.median(numbers)
   return (sorted[math.ceil(middle)] + sorted[math.floor(middle) + 1]) / 2
 end
 
-local function holds(row, ratio)
-  if row.better == "lower" then
-    return ratio <= row.budget
+local function holds(row, floor, value)
+  if not row.budget then
+    return nil
+  elseif row.better == "lower" then
+    return value <= row.budget * floor + (row.extra or 0)
   end
-  return ratio >= row.budget
+  return value >= row.budget * floor
 end
 
 --- Floor, product, floor, product, …: whatever else the machine does falls on both alike.
@@ -54,11 +58,26 @@ function harness.measure(row)
     ratio = value / floor,
     lowest = ratios[1],
     highest = ratios[#ratios],
-    holds = holds(row, value / floor),
+    holds = holds(row, floor, value),
   }
 end
 
-local line = "%-34s %10s %10s %-8s %6s %13s %8s  %s"
+local line = "%-42s %10s %10s %-5s %6s %13s %12s  %s"
+
+local function budget_of(row)
+  if not row.budget then
+    return "none"
+  end
+  local text = (row.better == "lower" and "<= %.2f" or ">= %.2f"):format(row.budget)
+  return row.extra and ("%s + %.0f"):format(text, row.extra) or text
+end
+
+local function verdict(result)
+  if result.holds == nil then
+    return "only told"
+  end
+  return result.holds and "holds" or "DOES NOT HOLD"
+end
 
 --- One line of the table; without a result its headings.
 ---@param result spec.bench.Result|nil
@@ -75,13 +94,17 @@ function harness.line(result)
     row.unit,
     ("%.3f"):format(result.ratio),
     ("%.2f to %.2f"):format(result.lowest, result.highest),
-    (row.better == "lower" and "<= %.2f" or ">= %.2f"):format(row.budget),
-    result.holds and "holds" or "does not hold"
+    budget_of(row),
+    verdict(result)
   )
 end
 
 local object = '  {"name":"%s","unit":"%s","value":%.1f,"floor":%.1f,"ratio":%.4f,'
-  .. '"budget":%.4f,"holds":%s}'
+  .. '"budget":%s,"extra":%.1f,"holds":%s}'
+
+local function or_null(value)
+  return value == nil and "null" or tostring(value)
+end
 
 --- The results as a JSON array, one line each.
 ---@param results spec.bench.Result[]
@@ -96,8 +119,9 @@ function harness.json(results)
       result.value,
       result.floor,
       result.ratio,
-      row.budget,
-      tostring(result.holds)
+      or_null(row.budget),
+      row.extra or 0,
+      or_null(result.holds)
     )
   end
   return "[\n" .. table.concat(lines, ",\n") .. "\n]\n"

@@ -59,19 +59,96 @@ function programs.curl(url, count)
   return number_of(compiled("curl_floor", url, count, message.signature, message.body))
 end
 
---- Messages per second of the engine: see throughput.lua.
-function programs.throughput(url, count)
-  return number_of(script("lua5.4", "throughput", url, count))
+--- Requests per second, one at a time: see easy_floor.c.
+function programs.easy(url, count)
+  return number_of(compiled("easy_floor", url, count, message.signature, message.body))
 end
 
---- Requests per second of wrk, or nil without it.
-function programs.wrk(url)
-  local options = join("-t1", "-c64", "-d3s", "-s", "spec/bench/wrk.lua", url)
-  local ok, output = run(
-    ("wrk %s -- %s"):format(options, join(message.body, message.signature))
-  )
+--- Messages per second, `way` being `core` or `client`: see throughput.lua.
+function programs.throughput(way, url, count, conversations)
+  return number_of(script("lua5.4", "throughput", way, url, count, conversations))
+end
+
+--- Nanoseconds that an asynchronous call costs its caller: see caller.lua.
+function programs.caller(lua, url)
+  return number_of(script(lua, "caller", url))
+end
+
+--- Calls per second, one at a time: see waiting.lua.
+function programs.waiting(url, count)
+  return number_of(script("lua5.4", "waiting", url, count))
+end
+
+--- Bytes of one pending message: see pending.lua.
+function programs.pending(url, count, conversations)
+  return number_of(script("lua5.4", "pending", url, count, conversations))
+end
+
+local megabytes = 15 -- as a million bytes each
+
+--- A file to attach, made beside what was built.
+local function attachment()
+  local path = programs.build .. "/bench/attachment.bin"
+  local file = assert(io.open(path, "wb"))
+  for _ = 1, megabytes do
+    file:write(("0123456789abcdefghijklmnopqrstuvwxyz\0\255\n\t"):rep(25000))
+  end
+  file:close()
+  return path
+end
+
+--- A message with a file: the processor's microseconds of the process, those of the calling thread,
+-- and the bytes of memory. See attachment.lua.
+function programs.attachment(url)
+  local output = output_of(script("lua5.4", "attachment", url, attachment()))
+  local process, thread, bytes = output:match "^(%S+) (%S+) (%S+)$"
+  return tonumber(process), tonumber(thread), tonumber(bytes)
+end
+
+--- The same file encoded and signed: microseconds, and the bytes to send. See file_floor.c.
+function programs.file()
+  local output = output_of(compiled("file_floor", message.token, attachment()))
+  local microseconds, bytes = output:match "^(%S+) (%S+)$"
+  return tonumber(microseconds), tonumber(bytes)
+end
+
+local function wrk(...)
+  local ok, output = run(join("wrk", "-t1", ...))
   assert(not output:find("Non-2xx", 1, true), output)
-  return ok and tonumber(output:match "Requests/sec:%s*([%d.]+)") or nil
+  return ok and output or nil
+end
+
+local function requests_per_second(output)
+  return output and tonumber(output:match "Requests/sec:%s*([%d.]+)")
+end
+
+--- Requests per second of wrk posting the message, or nil without it.
+function programs.wrk(url)
+  local script_options = { "-s", "spec/bench/wrk.lua", url, "--", message.body, message.signature }
+  return requests_per_second(wrk("-c64", "-d2s", (table.unpack or unpack)(script_options)))
+end
+
+--- Requests per second of wrk asking a path of 64 connections, or nil without it.
+function programs.ask(url)
+  return requests_per_second(wrk("-c64", "-d2s", url))
+end
+
+local microseconds_in = { us = 1, ms = 1e3, s = 1e6 }
+
+--- Microseconds within which 99 of 100 requests of a calm crowd are answered (wrk_other.lua).
+function programs.p99(url)
+  local output = wrk("-c8", "-d2s", "-s", "spec/bench/wrk_other.lua", "--latency", url)
+  local number, unit = output:match "99%%%s+([%d.]+)(%a+)"
+  return tonumber(number) * microseconds_in[unit]
+end
+
+--- Lets the gateway send so many messages a second from now on, and tells how many it has sent so
+-- far, and for how many nanoseconds its worker's thread has run.
+function programs.set_load(gateway, rate)
+  local url = ("%s/load?rate=%d"):format(gateway, rate)
+  local output = output_of(join("curl", "-sSg", "--fail", "--noproxy", "*", url))
+  local sent, nanoseconds = output:match "^(%d+) (%d+)$"
+  return tonumber(sent), tonumber(nanoseconds)
 end
 
 local function version_of(command)

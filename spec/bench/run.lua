@@ -23,8 +23,11 @@ local function write_json(results)
   file:close()
 end
 
-local function run(url)
-  local results = measure_all(rows_for(url))
+local function run(url, gateway)
+  if not gateway then
+    print "nginx's Lua module was not found: the rows that need it are left out"
+  end
+  local results = measure_all(rows_for(url, gateway))
   local limit = programs.wrk(url)
   print(("physical limit (wrk on the same nginx): %s"):format(
     limit and ("%.0f 1/s"):format(limit) or "wrk was not found"
@@ -34,4 +37,8 @@ end
 
 io.stdout:setvbuf "line"
 print(programs.machine())
-nginx.serve(run)
+nginx.serve(function(url)
+  nginx.serve_gateway(url, programs.build, function(gateway)
+    run(url, gateway)
+  end)
+end)

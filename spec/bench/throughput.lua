@@ -1,11 +1,17 @@
---- Messages per second through the engine: `throughput.lua URL COUNT`.
+--- Messages per second: `throughput.lua core|client URL COUNT CONVERSATIONS`.
 --
--- 64 conversations, each with one message under way: whenever an answer is taken, the next message
--- of its conversation is checked, written, signed and submitted. Every one has to be delivered.
+-- Each conversation has one message under way: whenever an answer is there, the next message of its
+-- conversation is checked, written, signed and submitted. Every one has to be delivered.
+--
+-- core    the engine, driven from Lua: what its answers cost without the library's Lua
+-- client  `client.messages:create(params, callback)`: what a program calls
+local clients = require "spec.bench.client"
 local core = require "sendapi.core"
 local message = require "spec.bench.message"
 
-local at_once = 64
+local at_once, deadline = 64, 60
+
+local send_all = {}
 
 local function open_endpoint(engine, url)
   return engine:open {
@@ -16,6 +22,9 @@ local function open_endpoint(engine, url)
     connections = at_once,
     max_pending = 10000,
     max_pending_bytes = 268435456,
+    attempts = 1,
+    first = 0,
+    longest = 0,
   }
 end
 
@@ -29,12 +38,14 @@ local function await(engine)
   return failure and error(failure.message) or ticket
 end
 
---- Sends one message of each conversation, then another for every answer, `count` in all.
-local function send_all(engine, endpoint, conversations, count)
+function send_all.core(url, conversations, count)
+  local engine = core.engine()
+  local endpoint = open_endpoint(engine, url)
   local schema, signer = message.schema, message.signer
   local params_of = {} -- by ticket
   local function submit(params)
-    local ticket, problem = engine:submit(endpoint, signer, schema, params)
+    local lane = params.thread_id
+    local ticket, problem = engine:submit(endpoint, signer, schema, params, lane, deadline)
     params_of[ticket or error(problem.message)] = params
   end
   for _, params in ipairs(conversations) do
@@ -47,21 +58,38 @@ local function send_all(engine, endpoint, conversations, count)
     end
     params_of[ticket] = nil
   end
+  endpoint:close()
 end
 
-local function new_conversations()
+function send_all.client(url, conversations, count)
+  local delivered, left = 0, count
+  local client = clients.open(url, { connections = at_once })
+  local function go_on(params)
+    left = left - 1
+    clients.check(client.messages:create(params, function(ok, err)
+      delivered = delivered + (ok and 1 or error(tostring(err)))
+      if left > 0 then
+        go_on(params)
+      end
+    end))
+  end
+  for _, params in ipairs(conversations) do
+    go_on(params)
+  end
+  assert(client:flush())
+  assert(delivered == count, "not every message was delivered")
+end
+
+local function new_conversations(count)
   local conversations = {}
-  for i = 1, at_once do
+  for i = 1, count do
     conversations[i] = message.params(tostring(i))
   end
   return conversations
 end
 
-local url, count = arg[1], tonumber(arg[2])
-local engine = core.engine()
-local endpoint = open_endpoint(engine, url)
-local conversations = new_conversations()
+local way, url, count = arg[1], arg[2], tonumber(arg[3])
+local conversations = new_conversations(tonumber(arg[4]))
 local begin = core.now()
-send_all(engine, endpoint, conversations, count)
+send_all[way](url, conversations, count)
 print(("%.1f"):format(count / (core.now() - begin)))
-endpoint:close()

@@ -158,7 +158,7 @@ static void failure_before_any_memory_is_sticky(void)
     buffer_append_byte(&buffer, 'a');
     CHECK_INT(buffer.failure, BUFFER_TOO_LARGE);
     CHECK(buffer_bytes(&buffer) == NULL);
-    CHECK(!buffer_take(&buffer, &memory, &length));
+    CHECK(!buffer_take(&buffer, 0, &memory, &length));
     CHECK(memory == &buffer);
     CHECK_SIZE(length, 77);
     buffer_release(&buffer);
@@ -255,33 +255,36 @@ static void appending_nothing_is_fine(void)
     buffer_release(&buffer);
 }
 
-static void check_take(size_t front, size_t count)
+static void check_take(size_t front, size_t count, size_t behind)
 {
     struct buffer buffer;
     void *memory = NULL;
     size_t length = 0;
     buffer_init(&buffer, front, 5000);
     append_pattern(&buffer, count);
-    if (CHECK(buffer_take(&buffer, &memory, &length))) {
+    if (CHECK(buffer_take(&buffer, behind, &memory, &length))) {
         memset(memory, 'f', front);
+        memset((char *)memory + front + count, 'b', behind);
         CHECK_SIZE(length, count);
         CHECK(holds_pattern((char *)memory + front, length));
     }
     check_is_empty(&buffer);
-    CHECK(!buffer_take(&buffer, &memory, &length));
+    CHECK(!buffer_take(&buffer, 0, &memory, &length));
     append_pattern(&buffer, 10);
     CHECK(holds_pattern(buffer_bytes(&buffer), 10));
     buffer_release(&buffer);
     free(memory);
 }
 
-static void take_hands_over_front_and_bytes(void)
+/* What follows the bytes may be written, beyond the maximum too: it is no content. */
+static void take_hands_over_front_bytes_and_room_behind(void)
 {
     for (size_t count = 1; count <= 5000; count += 357) {
         CHECK_NOTE("%zu bytes", count);
-        check_take(0, count);
-        check_take(1, count);
-        check_take(777, count);
+        check_take(0, count, 0);
+        check_take(1, count, 1);
+        check_take(777, count, 255);
+        check_take(0, count, 100000);
     }
 }
 
@@ -291,10 +294,10 @@ static void take_gives_nothing_of_a_failure(void)
     void *memory = NULL;
     size_t length = 0;
     buffer_init(&buffer, 16, 3);
-    CHECK(!buffer_take(&buffer, &memory, &length));
+    CHECK(!buffer_take(&buffer, 0, &memory, &length));
     buffer_append(&buffer, "abc", 3);
     buffer_append(&buffer, "d", 1);
-    CHECK(!buffer_take(&buffer, &memory, &length));
+    CHECK(!buffer_take(&buffer, 0, &memory, &length));
     CHECK_BYTES(buffer_bytes(&buffer), buffer.length, "abc", 3);
     CHECK(memory == NULL);
     buffer_release(&buffer);
@@ -336,7 +339,7 @@ static void take_random(struct buffer *buffer, struct model *model)
 {
     void *memory = NULL;
     size_t length = 0;
-    if (buffer_take(buffer, &memory, &length)) {
+    if (buffer_take(buffer, model->length % 3, &memory, &length)) {
         CHECK(!model->failed);
         CHECK_BYTES((char *)memory + buffer->front, length, model->bytes, model->length);
         free(memory);
@@ -398,7 +401,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(release_is_always_safe),
     CHECK_CASE(reserve_gives_room_and_counts_nothing),
     CHECK_CASE(appending_nothing_is_fine),
-    CHECK_CASE(take_hands_over_front_and_bytes),
+    CHECK_CASE(take_hands_over_front_bytes_and_room_behind),
     CHECK_CASE(take_gives_nothing_of_a_failure),
     CHECK_CASE(random_operations_agree_with_a_model),
 };

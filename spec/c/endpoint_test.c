@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "exact.h"
+#include "request.h"
 
 enum { THREADS = 4, ROUNDS = 20000 };
 
@@ -15,8 +16,8 @@ static struct endpoint *with_limits(size_t max_pending, size_t max_pending_bytes
     return endpoint_new(&(struct endpoint_settings){
         .url = "http://127.0.0.1/realtime/sdk/1",
         .user_agent = "test",
-        .timeout_ms = 1000,
-        .connect_timeout_ms = 500,
+        .timeout = 1,
+        .connect_timeout = 0.5,
         .connections = 1,
         .max_pending = max_pending,
         .max_pending_bytes = max_pending_bytes,
@@ -25,8 +26,19 @@ static struct endpoint *with_limits(size_t max_pending, size_t max_pending_bytes
 
 static void check_counts(struct endpoint *endpoint, size_t pending, size_t bytes)
 {
-    CHECK_SIZE(atomic_load(&endpoint->pending), pending);
-    CHECK_SIZE(atomic_load(&endpoint->pending_bytes), bytes);
+    CHECK_SIZE(endpoint->pending, pending);
+    CHECK_SIZE(endpoint->pending_bytes, bytes);
+}
+
+static void dismiss_as(struct endpoint *endpoint, size_t bytes, enum failure failure, long status)
+{
+    struct request request = {.length = bytes, .outcome = {.failure = failure, .status = status}};
+    endpoint_dismiss(endpoint, &request);
+}
+
+static void dismiss(struct endpoint *endpoint, size_t bytes)
+{
+    dismiss_as(endpoint, bytes, FAILURE_NONE, 200);
 }
 
 /* ---- settings ---- */
@@ -38,24 +50,28 @@ static void settings_are_kept(void)
         .user_agent = "sendapi",
         .ca_file = "/etc/ca.pem",
         .proxy = "http://proxy:3128",
-        .timeout_ms = 1,
-        .connect_timeout_ms = 2,
+        .timeout = 0.5,
+        .connect_timeout = 0.25,
         .connections = 3,
         .max_pending = 4,
         .max_pending_bytes = 5,
         .http2 = true,
+        .asks = true,
+        .policy = {.attempts = 6, .first = 7, .longest = 8},
     };
     struct endpoint *endpoint = endpoint_new(&settings);
     CHECK_TEXT(endpoint->settings.url, settings.url);
     CHECK_TEXT(endpoint->settings.user_agent, settings.user_agent);
     CHECK_TEXT(endpoint->settings.ca_file, settings.ca_file);
     CHECK_TEXT(endpoint->settings.proxy, settings.proxy);
-    CHECK_INT(endpoint->settings.timeout_ms, 1);
-    CHECK_INT(endpoint->settings.connect_timeout_ms, 2);
+    CHECK(endpoint->settings.timeout == 0.5);
+    CHECK(endpoint->settings.connect_timeout == 0.25);
     CHECK_SIZE(endpoint->settings.connections, 3);
     CHECK_SIZE(endpoint->settings.max_pending, 4);
     CHECK_SIZE(endpoint->settings.max_pending_bytes, 5);
-    CHECK(endpoint->settings.http2);
+    CHECK(endpoint->settings.http2 && endpoint->settings.asks);
+    CHECK_SIZE(endpoint->settings.policy.attempts, 6);
+    CHECK(endpoint->settings.policy.first == 7 && endpoint->settings.policy.longest == 8);
     endpoint_release(endpoint);
 }
 
@@ -90,8 +106,11 @@ static void begins_with_nothing_under_way(void)
     struct endpoint *endpoint = with_limits(1, 1);
     check_counts(endpoint, 0, 0);
     CHECK_SIZE(endpoint->active, 0);
-    CHECK(endpoint->first == NULL);
-    CHECK(endpoint->last == &endpoint->first);
+    CHECK(endpoint->ready.first == NULL && endpoint->ready.last == NULL);
+    CHECK(endpoint->ephemeral.first == NULL && endpoint->ephemeral.last == NULL);
+    CHECK(!endpoint->listed);
+    CHECK_SIZE(endpoint->bucket.tokens, RETRY_TOKENS);
+    CHECK_SIZE(endpoint->counters.accepted, 0);
     CHECK_SIZE(atomic_load(&endpoint->references), 1);
     endpoint_release(endpoint);
 }
@@ -159,11 +178,11 @@ static void dismissed_makes_room_again(void)
         CHECK(endpoint_admit(endpoint, 4));
         CHECK(endpoint_admit(endpoint, 6));
         CHECK(!endpoint_admit(endpoint, 0));
-        endpoint_dismiss(endpoint, 4);
+        dismiss(endpoint, 4);
         CHECK(!endpoint_admit(endpoint, 5));
         CHECK(endpoint_admit(endpoint, 4));
-        endpoint_dismiss(endpoint, 6);
-        endpoint_dismiss(endpoint, 4);
+        dismiss(endpoint, 6);
+        dismiss(endpoint, 4);
     }
     check_counts(endpoint, 0, 0);
     endpoint_release(endpoint);
@@ -178,10 +197,10 @@ static void absurd_sizes_do_not_wrap(void)
     CHECK(endpoint_admit(endpoint, 1));
     CHECK(!endpoint_admit(endpoint, 1));
     check_counts(endpoint, 2, SIZE_MAX);
-    endpoint_dismiss(endpoint, SIZE_MAX - 1);
-    endpoint_dismiss(endpoint, 1);
+    dismiss(endpoint, SIZE_MAX - 1);
+    dismiss(endpoint, 1);
     CHECK(endpoint_admit(endpoint, SIZE_MAX));
-    endpoint_dismiss(endpoint, SIZE_MAX);
+    dismiss(endpoint, SIZE_MAX);
     check_counts(endpoint, 0, 0);
     endpoint_release(endpoint);
 }
@@ -198,6 +217,66 @@ static void more_than_the_limit_is_refused_however_much_more(void)
     CHECK(!endpoint_admit(endpoint, SIZE_MAX));
     check_counts(endpoint, 1, 10);
     endpoint_release(endpoint);
+}
+
+/* ---- figures ---- */
+
+static void withdrawn_was_never_there(void)
+{
+    struct endpoint *endpoint = with_limits(2, 10);
+    CHECK(endpoint_admit(endpoint, 4));
+    CHECK(endpoint_admit(endpoint, 6));
+    endpoint_withdraw(endpoint, 6);
+    check_counts(endpoint, 1, 4);
+    CHECK_SIZE(endpoint->counters.accepted, 1);
+    CHECK_SIZE(endpoint->counters.bytes, 4);
+    CHECK(endpoint_admit(endpoint, 6));
+    CHECK(!endpoint_admit(endpoint, 0));
+    CHECK_SIZE(endpoint->counters.accepted, 2);
+    endpoint_release(endpoint);
+}
+
+static const struct {
+    enum failure failure;
+    long status;
+    char counted; /* as delivered, refused or failed */
+} outcomes[] = {
+    {FAILURE_NONE, 200, 'd'},
+    {FAILURE_NONE, 0, 'd'}, /* skipped */
+    {FAILURE_REFUSED, 422, 'r'},
+    {FAILURE_BAD_REQUEST, 400, 'r'},
+    {FAILURE_INVALID_SIGNATURE, 422, 'r'},
+    {FAILURE_THROTTLED, 429, 'r'},
+    {FAILURE_REDIRECTED, 301, 'r'},
+    {FAILURE_SERVER_ERROR, 500, 'f'},
+    {FAILURE_UNEXPECTED_RESPONSE, 202, 'f'},
+    {FAILURE_RESPONSE_TOO_LARGE, 200, 'f'},
+    {FAILURE_TIMEOUT, 0, 'f'},
+    {FAILURE_TIMEOUT, 408, 'f'},
+    {FAILURE_CERTIFICATE_EXPIRED, 0, 'f'},
+    {FAILURE_CLOSED, 0, 'f'},
+    {FAILURE_CLOSED, 200, 'f'},
+    {FAILURE_STALE, 0, 'f'},
+    {FAILURE_NO_MEMORY, 0, 'f'},
+};
+
+static void outcomes_are_counted(void)
+{
+    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+        struct endpoint *endpoint = with_limits(1, 10);
+        const struct endpoint_counters *counters = &endpoint->counters;
+        CHECK_NOTE("%s %ld", failure_row(outcomes[i].failure)->code, outcomes[i].status);
+        CHECK(endpoint_admit(endpoint, 7));
+        dismiss_as(endpoint, 7, outcomes[i].failure, outcomes[i].status);
+        check_counts(endpoint, 0, 0);
+        CHECK_SIZE(counters->accepted, 1);
+        CHECK_SIZE(counters->bytes, 7);
+        CHECK_SIZE(counters->delivered, outcomes[i].counted == 'd');
+        CHECK_SIZE(counters->refused, outcomes[i].counted == 'r');
+        CHECK_SIZE(counters->failed, outcomes[i].counted == 'f');
+        CHECK_SIZE(counters->latency.total, outcomes[i].counted == 'd');
+        endpoint_release(endpoint);
+    }
 }
 
 /* ---- references ---- */
@@ -222,24 +301,18 @@ static void releasing_nothing_is_harmless(void)
 
 /* ---- threads ---- */
 
-/* An endpoint that several threads use, and what they themselves count beside it. */
+/* An endpoint that several threads hold. */
 struct shared {
     struct endpoint *endpoint;
-    atomic_size_t held;
-    atomic_size_t held_bytes;
-    atomic_size_t refused;
-    atomic_size_t too_many;
     atomic_size_t started; /* threads: none goes on before all have come */
 };
 
-/* Gives each thread its number. */
-static size_t wait_for_all(struct shared *shared)
+static void wait_for_all(struct shared *shared)
 {
-    size_t number = atomic_fetch_add(&shared->started, 1);
+    atomic_fetch_add(&shared->started, 1);
     while (atomic_load(&shared->started) < THREADS) {
         (void)sched_yield();
     }
-    return number;
 }
 
 static void in_threads(void *(*run)(void *), struct shared *shared)
@@ -253,89 +326,10 @@ static void in_threads(void *(*run)(void *), struct shared *shared)
     }
 }
 
-/* What a thread counts lags behind on the way in and runs ahead on the way out, so it never exceeds
- * what the endpoint should have allowed. */
-static void admit_once(struct shared *shared, size_t bytes)
-{
-    const struct endpoint_settings *settings = &shared->endpoint->settings;
-    if (!endpoint_admit(shared->endpoint, bytes)) {
-        atomic_fetch_add(&shared->refused, 1);
-        return;
-    }
-    size_t held = atomic_fetch_add(&shared->held, 1) + 1;
-    size_t held_bytes = atomic_fetch_add(&shared->held_bytes, bytes) + bytes;
-    if (held > settings->max_pending || held_bytes > settings->max_pending_bytes) {
-        atomic_fetch_add(&shared->too_many, 1);
-    }
-    atomic_fetch_sub(&shared->held, 1);
-    atomic_fetch_sub(&shared->held_bytes, bytes);
-    endpoint_dismiss(shared->endpoint, bytes);
-}
-
-static void *admit_often(void *argument)
-{
-    struct shared *shared = argument;
-    (void)wait_for_all(shared);
-    for (size_t i = 0; i < ROUNDS; i++) {
-        admit_once(shared, i % 7);
-    }
-    return NULL;
-}
-
-static void check_concurrent(size_t max_pending, size_t max_bytes, void *(*run)(void *))
-{
-    struct shared shared = {.endpoint = with_limits(max_pending, max_bytes)};
-    in_threads(run, &shared);
-    CHECK_SIZE(atomic_load(&shared.too_many), 0);
-    check_counts(shared.endpoint, 0, 0);
-    CHECK(endpoint_admit(shared.endpoint, max_bytes));
-    endpoint_release(shared.endpoint);
-}
-
-static void limits_hold_among_threads(void)
-{
-    check_concurrent(1, 100, admit_often);
-    check_concurrent(THREADS - 1, 100, admit_often);
-    check_concurrent(100, 6, admit_often);
-    check_concurrent(2, 8, admit_often);
-}
-
-/* Half of the threads ask for what is left, which is nothing, and half for much too much. */
-static void *ask_in_vain(void *argument)
-{
-    struct shared *shared = argument;
-    size_t bytes = wait_for_all(shared) % 2 == 0 ? SIZE_MAX : 1;
-    for (size_t i = 0; i < 50 * ROUNDS; i++) {
-        if (endpoint_admit(shared->endpoint, bytes)) {
-            atomic_fetch_add(&shared->too_many, 1);
-            endpoint_dismiss(shared->endpoint, bytes);
-        }
-    }
-    return NULL;
-}
-
-static void too_much_at_once_makes_no_room(void)
-{
-    struct shared shared = {.endpoint = with_limits(100, 1)};
-    CHECK(endpoint_admit(shared.endpoint, 1));
-    in_threads(ask_in_vain, &shared);
-    CHECK_SIZE(atomic_load(&shared.too_many), 0);
-    check_counts(shared.endpoint, 1, 1);
-    endpoint_release(shared.endpoint);
-}
-
-static void enough_for_all_threads_refuses_none(void)
-{
-    struct shared shared = {.endpoint = with_limits(THREADS, 6 * THREADS)};
-    in_threads(admit_often, &shared);
-    CHECK_SIZE(atomic_load(&shared.refused), 0);
-    endpoint_release(shared.endpoint);
-}
-
 static void *retain_often(void *argument)
 {
     struct shared *shared = argument;
-    (void)wait_for_all(shared);
+    wait_for_all(shared);
     for (int i = 0; i < ROUNDS; i++) {
         endpoint_retain(shared->endpoint);
         CHECK(shared->endpoint->settings.user_agent[0] == 't');
@@ -367,11 +361,10 @@ static const struct check_case cases[] = {
     CHECK_CASE(dismissed_makes_room_again),
     CHECK_CASE(absurd_sizes_do_not_wrap),
     CHECK_CASE(more_than_the_limit_is_refused_however_much_more),
+    CHECK_CASE(withdrawn_was_never_there),
+    CHECK_CASE(outcomes_are_counted),
     CHECK_CASE(references_are_counted),
     CHECK_CASE(releasing_nothing_is_harmless),
-    CHECK_CASE(limits_hold_among_threads),
-    CHECK_CASE(too_much_at_once_makes_no_room),
-    CHECK_CASE(enough_for_all_threads_refuses_none),
     CHECK_CASE(last_reference_may_go_on_any_thread),
 };
 

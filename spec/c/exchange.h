@@ -8,10 +8,14 @@
 #include <string.h> /* memcpy(3) strlen(3) */
 
 #include "check.h"
+#include "clock.h"
 #include "engine.h"
 #include "server.h"
 
-enum { EXCHANGE_SECONDS = 20 }; /* after which an answer counts as lost */
+enum {
+    EXCHANGE_SECONDS = 20,   /* after which an answer counts as lost */
+    EXCHANGE_DEADLINE = 600, /* seconds that a request has, unless a test says otherwise */
+};
 
 /* As long as a signature, and easy to know again. */
 static const char EXCHANGE_SIGNATURE[] =
@@ -32,11 +36,12 @@ static inline struct endpoint_settings usual_settings(const char *url)
     return (struct endpoint_settings){
         .url = url,
         .user_agent = "sendapi-test/1",
-        .timeout_ms = 15000,
-        .connect_timeout_ms = 10000,
+        .timeout = 15,
+        .connect_timeout = 10,
         .connections = 4,
         .max_pending = SIZE_MAX,
         .max_pending_bytes = SIZE_MAX,
+        .policy = {.attempts = 1, .first = 0.5, .longest = 10},
     };
 }
 
@@ -68,17 +73,33 @@ static inline struct endpoint *endpoint_with(const struct server *server, const 
 }
 
 /* Signed and counted in: ready to be submitted. */
-static inline struct request *request_with(struct endpoint *endpoint, const char *body,
-                                           size_t length)
+static inline struct request *request_in_lane(struct endpoint *endpoint, const char *body,
+                                              size_t length, const char *lane)
 {
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, SIZE_MAX / 2);
     buffer_append(&buffer, body, length);
-    struct request *request = request_from_buffer(&buffer, endpoint);
+    struct request *request = request_from_buffer(&buffer, endpoint, lane, strlen(lane));
     server_must(request != NULL, "request_from_buffer");
     memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+    request->submitted = clock_now();
+    request->deadline = request->submitted + EXCHANGE_DEADLINE;
     CHECK(endpoint_admit(endpoint, length));
     return request;
+}
+
+static inline struct request *request_with(struct endpoint *endpoint, const char *body,
+                                           size_t length)
+{
+    return request_in_lane(endpoint, body, length, "");
+}
+
+static inline void submit_or_free(struct engine *engine, struct request *request)
+{
+    if (!CHECK(engine_submit(engine, request))) {
+        endpoint_withdraw(request->endpoint, request->length);
+        request_free(request);
+    }
 }
 
 /* A request whose body is its number. */
@@ -88,10 +109,7 @@ static inline void submit(struct engine *engine, struct endpoint *endpoint, uint
     int length = snprintf(body, sizeof body, "%llu", (unsigned long long)number);
     struct request *request = request_with(endpoint, body, (size_t)length);
     request->ticket = number;
-    if (!CHECK(engine_submit(engine, request))) {
-        endpoint_dismiss(endpoint, request->length);
-        request_free(request);
-    }
+    submit_or_free(engine, request);
 }
 
 /* The next answer, or NULL when none comes. */

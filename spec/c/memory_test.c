@@ -34,7 +34,7 @@ static atomic_long round_number;   /* what before_refusal began with */
 static atomic_long refusals;
 static atomic_long live; /* blocks of the units themselves, not freed yet */
 
-static bool is_refused(size_t size)
+static bool must_refuse(size_t size)
 {
     if (size >= ABSURD) {
         return true;
@@ -54,22 +54,22 @@ static void *counted(void *block)
 
 static void *malloc_or_refuse(size_t size)
 {
-    return is_refused(size) ? NULL : malloc(size);
+    return must_refuse(size) ? NULL : malloc(size);
 }
 
 static void *calloc_or_refuse(size_t count, size_t size)
 {
-    return is_refused(size) ? NULL : calloc(count, size);
+    return must_refuse(size) ? NULL : calloc(count, size);
 }
 
 static void *realloc_or_refuse(void *block, size_t size)
 {
-    return is_refused(size) ? NULL : realloc(block, size);
+    return must_refuse(size) ? NULL : realloc(block, size);
 }
 
 static char *strdup_or_refuse(const char *text)
 {
-    return is_refused(1) ? NULL : strdup(text);
+    return must_refuse(1) ? NULL : strdup(text);
 }
 
 static void *counted_realloc(void *block, size_t size)
@@ -110,13 +110,13 @@ static void counted_free(void *block)
 
 /* What else the system may refuse. */
 #define pthread_create(thread, attributes, run, argument)                                          \
-    (is_refused(0) ? EAGAIN : pthread_create(thread, attributes, run, argument))
+    (must_refuse(0) ? EAGAIN : pthread_create(thread, attributes, run, argument))
 #define pthread_mutex_init(lock, attributes)                                                       \
-    (is_refused(0) ? ENOMEM : pthread_mutex_init(lock, attributes))
+    (must_refuse(0) ? ENOMEM : pthread_mutex_init(lock, attributes))
 #define pthread_cond_init(condition, attributes)                                                   \
-    (is_refused(0) ? ENOMEM : pthread_cond_init(condition, attributes))
+    (must_refuse(0) ? ENOMEM : pthread_cond_init(condition, attributes))
 #define pthread_condattr_init(attributes)                                                          \
-    (is_refused(0) ? ENOMEM : pthread_condattr_init(attributes))
+    (must_refuse(0) ? ENOMEM : pthread_condattr_init(attributes))
 
 /* ---- the units, under other names: a function that they gain must be named here ---- */
 
@@ -133,8 +133,11 @@ static void counted_free(void *block)
 #define endpoint_retain refused_endpoint_retain
 #define endpoint_release refused_endpoint_release
 #define endpoint_admit refused_endpoint_admit
+#define endpoint_withdraw refused_endpoint_withdraw
 #define endpoint_dismiss refused_endpoint_dismiss
 #define request_from_buffer refused_request_from_buffer
+#define request_cancel_all refused_request_cancel_all
+#define request_reset_outcome refused_request_reset_outcome
 #define request_free refused_request_free
 #define queue_init refused_queue_init
 #define queue_destroy refused_queue_destroy
@@ -142,6 +145,32 @@ static void counted_free(void *block)
 #define queue_take refused_queue_take
 #define queue_doze refused_queue_doze
 #define queue_wait refused_queue_wait
+#define lanes_enter refused_lanes_enter
+#define lanes_leave refused_lanes_leave
+#define lanes_remove refused_lanes_remove
+#define lanes_release refused_lanes_release
+#define timers_reserve refused_timers_reserve
+#define timers_set refused_timers_set
+#define timers_clear refused_timers_clear
+#define timers_first refused_timers_first
+#define timers_release refused_timers_release
+#define scheduler_init refused_scheduler_init
+#define scheduler_release refused_scheduler_release
+#define scheduler_accept refused_scheduler_accept
+#define scheduler_next refused_scheduler_next
+#define scheduler_answered refused_scheduler_answered
+#define scheduler_advance refused_scheduler_advance
+#define scheduler_idle refused_scheduler_idle
+#define scheduler_finished refused_scheduler_finished
+#define scheduler_close refused_scheduler_close
+#define wakeup_init refused_wakeup_init
+#define wakeup_destroy refused_wakeup_destroy
+#define wakeup_descriptor refused_wakeup_descriptor
+#define wakeup_listen refused_wakeup_listen
+#define wakeup_calm refused_wakeup_calm
+#define wakeup_signal refused_wakeup_signal
+#define wakeup_listener refused_wakeup_listener
+#define wakeup_accept refused_wakeup_accept
 #define transfer_new refused_transfer_new
 #define transfer_free refused_transfer_free
 #define transfer_begin refused_transfer_begin
@@ -151,9 +180,14 @@ static void counted_free(void *block)
 #define engine_new refused_engine_new
 #define engine_free refused_engine_free
 #define engine_submit refused_engine_submit
+#define engine_resubmit refused_engine_resubmit
+#define engine_cancel refused_engine_cancel
 #define engine_take refused_engine_take
 #define engine_peek refused_engine_peek
 #define engine_wait refused_engine_wait
+#define engine_descriptor refused_engine_descriptor
+#define engine_listen refused_engine_listen
+#define engine_calm refused_engine_calm
 #define engine_stop refused_engine_stop
 #define engine_is_inherited refused_engine_is_inherited
 
@@ -162,6 +196,13 @@ static void counted_free(void *block)
 #include "../../src/endpoint.c"
 #include "../../src/request.c"
 #include "../../src/queue.c"
+#define append append_to_lane
+#include "../../src/lanes.c"
+#undef append
+#include "../../src/timers.c"
+#include "../../src/scheduler.c"
+#include "../../src/wakeup.c"
+#define cancel cancel_endpoint
 #include "../../src/transfer.c"
 #include "../../src/engine.c"
 
@@ -176,6 +217,7 @@ static void counted_free(void *block)
 #undef pthread_condattr_init
 
 #include "exchange.h"
+#include "made.h"
 
 /* ---- one refusal after the other ---- */
 
@@ -231,7 +273,8 @@ static void fill_buffer(void *argument)
     }
     bool fine = buffer.failure == BUFFER_FINE;
     CHECK(fine || buffer.failure == BUFFER_NO_MEMORY);
-    CHECK_INT(buffer_take(&buffer, &memory, &length), fine);
+    bool taken = buffer_take(&buffer, 3, &memory, &length);
+    CHECK(!taken || fine);
     CHECK(!fine || (length == appended && ((char *)memory)[10 + 8999] == 8999 % 100));
     buffer_release(&buffer);
     counted_free(memory);
@@ -328,7 +371,8 @@ static void make_request_of(void *argument)
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
     buffer_append(&buffer, argument, strlen(argument));
-    struct request *request = endpoint != NULL ? request_from_buffer(&buffer, endpoint) : NULL;
+    struct request *request =
+        endpoint != NULL ? request_from_buffer(&buffer, endpoint, "lane", 4) : NULL;
     CHECK(request != NULL || atomic_load(&refusals) > 0);
     if (request != NULL) {
         CHECK_BYTES(request_body(request), request->length, argument, strlen(argument));
@@ -358,6 +402,93 @@ static void make_queue(void *argument)
 static void queue_survives_every_refusal(void)
 {
     CHECK(refuse_in_turn(make_queue, NULL) > 3);
+}
+
+/* ---- scheduler ---- */
+
+static struct request *accept_made(struct scheduler *scheduler, struct endpoint *endpoint,
+                                   const char *lane, uint64_t ticket)
+{
+    struct request *request = made_request(endpoint, lane, ticket);
+    request->deadline = 1000;
+    scheduler_accept(scheduler, request, 0);
+    return request;
+}
+
+static size_t free_finished(struct scheduler *scheduler)
+{
+    struct request *last;
+    size_t count = 0;
+    for (struct request *next, *at = scheduler_finished(scheduler, &last); at != NULL; at = next) {
+        next = at->next;
+        request_free(at);
+        count++;
+    }
+    return count;
+}
+
+/* Lanes and timers of their own for each: whatever is refused, each comes out. */
+static void schedule_in_want(void *argument)
+{
+    struct scheduler scheduler;
+    struct request *request;
+    allow_all();
+    struct endpoint *endpoint = made_endpoint(8);
+    (void)argument;
+    scheduler_init(&scheduler, 1);
+    arm();
+    for (uint64_t i = 1; i <= 150; i++) {
+        char lane[8];
+        (void)snprintf(lane, sizeof lane, "%u", (unsigned)(i % 75));
+        long left = atomic_load(&before_refusal);
+        allow_all(); /* the request itself is made in any case */
+        request = made_request(endpoint, lane, i);
+        request->deadline = 1000;
+        atomic_store(&before_refusal, left);
+        scheduler_accept(&scheduler, request, 0);
+    }
+    while ((request = scheduler_next(&scheduler, 0)) != NULL) {
+        scheduler_answered(&scheduler, request, 0);
+    }
+    CHECK_SIZE(free_finished(&scheduler), 150);
+    CHECK_SIZE(scheduler.held, 0);
+    scheduler_release(&scheduler);
+    endpoint_release(endpoint);
+}
+
+static void scheduler_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(schedule_in_want, NULL) > 50);
+}
+
+/* What comes back from its caller and finds no memory must not leave its lane shut behind it. */
+static void lane_goes_on_when_its_head_finds_no_memory(void)
+{
+    struct scheduler scheduler;
+    struct request *last;
+    struct endpoint *endpoint = made_endpoint(1);
+    endpoint->settings.asks = true;
+    scheduler_init(&scheduler, 1);
+    struct request *head = accept_made(&scheduler, endpoint, "lane", 1);
+    struct request *second = accept_made(&scheduler, endpoint, "lane", 2);
+    CHECK(scheduler_next(&scheduler, 0) == head);
+    head->outcome.failure = FAILURE_SERVER_ERROR;
+    scheduler_answered(&scheduler, head, 0);
+    CHECK(scheduler_finished(&scheduler, &last) == head && head->outcome.question);
+    for (uint64_t i = 3; scheduler.held < scheduler.timers.capacity; i++) {
+        (void)accept_made(&scheduler, endpoint, "", i);
+    }
+    head->verb = REQUEST_AGAIN;
+    atomic_store(&before_refusal, 0);
+    scheduler_accept(&scheduler, head, 0);
+    allow_all();
+    CHECK_INT(head->outcome.failure, FAILURE_NO_MEMORY);
+    CHECK_INT(second->state, REQUEST_READY);
+    scheduler_close(&scheduler, NULL, 0);
+    CHECK(free_finished(&scheduler) > 60);
+    scheduler_release(&scheduler);
+    endpoint_release(endpoint);
+    CHECK_INT(atomic_load(&live), 0);
 }
 
 /* ---- transfer ---- */
@@ -412,10 +543,12 @@ static struct request *sign_request(struct endpoint *endpoint)
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
     buffer_append(&buffer, "{}", 2);
-    struct request *request = request_from_buffer(&buffer, endpoint);
+    struct request *request = request_from_buffer(&buffer, endpoint, "lane", 4);
     buffer_release(&buffer);
     if (request != NULL) {
         memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+        request->submitted = clock_now();
+        request->deadline = request->submitted + EXCHANGE_DEADLINE;
         CHECK(endpoint_admit(endpoint, request->length));
     }
     return request;
@@ -430,7 +563,7 @@ static void submit_and_take(struct engine *engine, struct endpoint *endpoint,
         return;
     }
     if (!engine_submit(engine, request)) {
-        endpoint_dismiss(endpoint, request->length);
+        endpoint_withdraw(endpoint, request->length);
         request_free(request);
         return;
     }
@@ -441,14 +574,14 @@ static void submit_and_take(struct engine *engine, struct endpoint *endpoint,
     }
     request_free(answer);
     CHECK(engine_take(engine) == NULL);
-    CHECK_SIZE(atomic_load(&endpoint->pending), 0);
+    CHECK_SIZE(endpoint->pending, 0);
 }
 
 static struct endpoint *endpoint_for(const struct scene *scene)
 {
     struct exchange_url url = url_at(scene->server->port, scene->path);
     struct endpoint_settings settings = usual_settings(url.text);
-    settings.timeout_ms = 3000;
+    settings.timeout = 3;
     return endpoint_new(&settings);
 }
 
@@ -520,7 +653,7 @@ static size_t submit_eight(struct engine *engine, struct endpoint *endpoint)
         if (request != NULL && engine_submit(engine, request)) {
             submitted++;
         } else if (request != NULL) {
-            endpoint_dismiss(endpoint, request->length);
+            endpoint_withdraw(endpoint, request->length);
             request_free(request);
         }
     }
@@ -554,7 +687,7 @@ static void deliver_many_in_want(const struct scene *scene, bool stopped)
         }
         engine_stop(engine);
         take_all(engine, submitted);
-        CHECK_SIZE(atomic_load(&endpoint->pending), 0);
+        CHECK_SIZE(endpoint->pending, 0);
     }
     engine_free(engine);
     endpoint_release(endpoint);
@@ -577,11 +710,18 @@ static void many_requests_survive_every_refusal(void)
 }
 
 static const struct check_case cases[] = {
-    CHECK_CASE(buffer_survives_every_refusal),       CHECK_CASE(absurd_sizes_are_refused),
-    CHECK_CASE(signer_survives_every_refusal),       CHECK_CASE(signer_is_wiped_before_it_is_freed),
-    CHECK_CASE(endpoint_survives_every_refusal),     CHECK_CASE(request_survives_every_refusal),
-    CHECK_CASE(queue_survives_every_refusal),        CHECK_CASE(transfer_survives_every_refusal),
-    CHECK_CASE(engine_survives_every_refusal),       CHECK_CASE(turning_survives_every_refusal),
+    CHECK_CASE(buffer_survives_every_refusal),
+    CHECK_CASE(absurd_sizes_are_refused),
+    CHECK_CASE(signer_survives_every_refusal),
+    CHECK_CASE(signer_is_wiped_before_it_is_freed),
+    CHECK_CASE(endpoint_survives_every_refusal),
+    CHECK_CASE(request_survives_every_refusal),
+    CHECK_CASE(queue_survives_every_refusal),
+    CHECK_CASE(transfer_survives_every_refusal),
+    CHECK_CASE(engine_survives_every_refusal),
+    CHECK_CASE(turning_survives_every_refusal),
+    CHECK_CASE(scheduler_survives_every_refusal),
+    CHECK_CASE(lane_goes_on_when_its_head_finds_no_memory),
     CHECK_CASE(many_requests_survive_every_refusal),
 };
 

@@ -119,7 +119,7 @@ static void what_is_left_is_freed(void)
         struct buffer buffer;
         buffer_init(&buffer, REQUEST_FRONT, 10);
         buffer_append_byte(&buffer, 'b');
-        struct request *request = request_from_buffer(&buffer, endpoint);
+        struct request *request = request_from_buffer(&buffer, endpoint, "", 0);
         (void)queue_push(&queue, request, request);
     }
     CHECK_SIZE(atomic_load(&endpoint->references), 6);

@@ -18,7 +18,7 @@ static struct request *new_request(struct endpoint *endpoint, const char *body, 
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, REQUEST_MAXIMUM);
     buffer_append(&buffer, body, length);
-    struct request *request = request_from_buffer(&buffer, endpoint);
+    struct request *request = request_from_buffer(&buffer, endpoint, "", 0);
     buffer_release(&buffer);
     return request;
 }
@@ -46,7 +46,7 @@ static void header_is_whole(void)
     buffer_init(&buffer, REQUEST_FRONT, 100);
     buffer_append_byte(&buffer, '{');
     memset(buffer.memory, 0xA5, REQUEST_FRONT);
-    struct request *request = request_from_buffer(&buffer, endpoint);
+    struct request *request = request_from_buffer(&buffer, endpoint, "", 0);
     CHECK(request->next == NULL);
     CHECK(request->endpoint == endpoint);
     CHECK_SIZE(request->ticket, 0);
@@ -68,10 +68,10 @@ static void buffer_is_empty_and_usable_afterwards(void)
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, 100);
     buffer_append(&buffer, "one", 3);
-    struct request *one = request_from_buffer(&buffer, endpoint);
+    struct request *one = request_from_buffer(&buffer, endpoint, "", 0);
     CHECK(buffer.memory == NULL && buffer.length == 0);
     buffer_append(&buffer, "other", 5);
-    struct request *other = request_from_buffer(&buffer, endpoint);
+    struct request *other = request_from_buffer(&buffer, endpoint, "", 0);
     CHECK_BYTES(request_body(one), one->length, "one", 3);
     CHECK_BYTES(request_body(other), other->length, "other", 5);
     request_free(one);
@@ -100,7 +100,7 @@ static void failed_buffer_is_no_request(void)
     buffer_init(&buffer, REQUEST_FRONT, 5);
     buffer_append(&buffer, "12345", 5);
     buffer_append_byte(&buffer, '6');
-    CHECK(request_from_buffer(&buffer, endpoint) == NULL);
+    CHECK(request_from_buffer(&buffer, endpoint, "", 0) == NULL);
     CHECK_INT(buffer.failure, BUFFER_TOO_LARGE);
     CHECK_BYTES(buffer_bytes(&buffer), buffer.length, "12345", 5);
     CHECK_SIZE(atomic_load(&endpoint->references), 1);
@@ -113,7 +113,7 @@ static void untouched_buffer_is_no_request(void)
     struct endpoint *endpoint = new_endpoint();
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, 5);
-    CHECK(request_from_buffer(&buffer, endpoint) == NULL);
+    CHECK(request_from_buffer(&buffer, endpoint, "", 0) == NULL);
     CHECK_SIZE(atomic_load(&endpoint->references), 1);
     buffer_release(&buffer);
     endpoint_release(endpoint);
@@ -126,11 +126,11 @@ static void emptied_buffer_is_no_request(void)
     struct buffer buffer;
     buffer_init(&buffer, REQUEST_FRONT, 50);
     (void)buffer_reserve(&buffer, 20);
-    struct request *reserved = request_from_buffer(&buffer, endpoint);
+    struct request *reserved = request_from_buffer(&buffer, endpoint, "", 0);
     CHECK(reserved == NULL);
     buffer_append(&buffer, "12345", 5);
     buffer_clear(&buffer);
-    struct request *cleared = request_from_buffer(&buffer, endpoint);
+    struct request *cleared = request_from_buffer(&buffer, endpoint, "", 0);
     CHECK(cleared == NULL);
     CHECK_SIZE(buffer.front, REQUEST_FRONT);
     request_free(reserved);
@@ -164,7 +164,7 @@ static void largest_body(void)
     if (CHECK(room != NULL)) {
         memset(room, 'm', REQUEST_MAXIMUM);
         buffer.length = REQUEST_MAXIMUM;
-        struct request *request = request_from_buffer(&buffer, endpoint);
+        struct request *request = request_from_buffer(&buffer, endpoint, "", 0);
         CHECK_SIZE(request->length, 20971520);
         CHECK_INT(request_body(request)[20971519], 'm');
         request_free(request);

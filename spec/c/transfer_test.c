@@ -25,7 +25,7 @@ struct row {
     enum failure failure;
     long status;          /* negative: does not matter */
     const char *body;     /* kept of the answer; NULL: does not matter */
-    long timeout_ms;      /* 0: the usual */
+    double timeout;       /* seconds; 0: the usual */
     enum failure or_else; /* another failure that will do; FAILURE_NONE: there is none */
 };
 
@@ -170,7 +170,7 @@ static const struct row too_large[] = {
         OR_CLOSED),
 };
 
-#define SOON .timeout_ms = 150
+#define SOON .timeout = 0.15
 
 static const struct row silent[] = {
     ROW("/silent", NULL, TIMEOUT, .status = 0, .body = "", IGNORES, SOON),
@@ -218,7 +218,7 @@ static struct endpoint *endpoint_of(const struct server *server, const struct ro
 {
     struct exchange_url url = url_at(server->port, row->plan.path);
     struct endpoint_settings settings = usual_settings(url.text);
-    settings.timeout_ms = row->timeout_ms > 0 ? row->timeout_ms : settings.timeout_ms;
+    settings.timeout = row->timeout > 0 ? row->timeout : settings.timeout;
     return endpoint_new(&settings);
 }
 
@@ -247,7 +247,7 @@ static void check_rows(const struct row *rows, size_t count)
         }
         request_free(answer);
         CHECK_EXCHANGE(engine, fine, FAILURE_NONE, 200);
-        CHECK_SIZE(atomic_load(&endpoint->pending), 0);
+        CHECK_SIZE(endpoint->pending, 0);
         endpoint_release(endpoint);
     }
     endpoint_release(fine);
@@ -548,8 +548,8 @@ static void connection_that_is_not_taken(void)
     }
     struct exchange_url url = url_at(port, "/");
     struct endpoint_settings settings = usual_settings(url.text);
-    settings.connect_timeout_ms = 150;
-    settings.timeout_ms = 5000;
+    settings.connect_timeout = 0.15;
+    settings.timeout = 5;
     struct endpoint *endpoint = endpoint_new(&settings);
     struct engine *engine = new_engine();
     double began = server_now();
@@ -676,7 +676,7 @@ static void http2_is_not_asked_for_without_tls(void)
 
 /* ---- answers before the request is whole ---- */
 
-static void check_early(const struct server_plan *plan, long timeout_ms, enum failure failure,
+static void check_early(const struct server_plan *plan, double timeout, enum failure failure,
                         long status)
 {
     static char body[8 << 20];
@@ -684,7 +684,7 @@ static void check_early(const struct server_plan *plan, long timeout_ms, enum fa
     struct engine *engine = new_engine();
     struct exchange_url url = url_at(server->port, plan->path);
     struct endpoint_settings settings = usual_settings(url.text);
-    settings.timeout_ms = timeout_ms;
+    settings.timeout = timeout;
     struct endpoint *endpoint = endpoint_new(&settings);
     CHECK_NOTE("%s", plan->path);
     CHECK(engine_submit(engine, request_with(endpoint, body, sizeof body)));
@@ -702,9 +702,9 @@ static void server_that_does_not_read_to_the_end(void)
         PLAN("/reset", NULL, .end = SERVER_RESETS, .moment = SERVER_AFTER_HEAD),
         PLAN("/deaf", NULL, .end = SERVER_IGNORES, .moment = SERVER_AFTER_HEAD),
     };
-    check_early(&plans[0], 15000, FAILURE_REQUEST_TOO_LARGE, 413);
-    check_early(&plans[1], 15000, FAILURE_CONNECTION_CLOSED, 0);
-    check_early(&plans[2], 200, FAILURE_TIMEOUT, 0);
+    check_early(&plans[0], 15, FAILURE_REQUEST_TOO_LARGE, 413);
+    check_early(&plans[1], 15, FAILURE_CONNECTION_CLOSED, 0);
+    check_early(&plans[2], 0.2, FAILURE_TIMEOUT, 0);
 }
 
 /* An answer to a question that was not asked yet; what it means is libcurl's to say. */
@@ -789,7 +789,7 @@ static void settings_of_one_endpoint_do_not_reach_another(void)
     struct engine *engine = new_engine();
     struct exchange_url url = url_at(server->port, "/silent");
     struct endpoint_settings settings = usual_settings(url.text);
-    settings.timeout_ms = 100;
+    settings.timeout = 0.1;
     settings.user_agent = "impatient";
     struct endpoint *impatient = endpoint_new(&settings);
     struct endpoint *patient = endpoint_at(server, "/slow");

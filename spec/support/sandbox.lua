@@ -67,17 +67,24 @@ local function read_processes()
   return processes
 end
 
---- The ids of nginx's master process and its worker.
+local function find_child(parent)
+  for pid, process in pairs(read_processes()) do
+    if process.parent == parent then
+      return pid
+    end
+  end
+  return nil
+end
+
+--- The ids of nginx's master process and its worker, which is there a moment later than the ports.
 ---@param directory string the sandbox's
 ---@return integer[]
 function sandbox.process_ids(directory)
   local master = tonumber(shell.read_file(directory .. "/nginx.pid"))
-  for pid, process in pairs(read_processes()) do
-    if process.parent == master then
-      return { master, pid }
-    end
-  end
-  error "nginx has no worker"
+  local worker = shell.wait_until(function()
+    return find_child(master)
+  end, 5)
+  return { master, worker or error "nginx has no worker" }
 end
 
 --- Whether none of these processes runs; those that only wait to be collected do not.

@@ -1,4 +1,4 @@
---- How a plain script waits for an answer: it blocks its thread.
+--- How a plain script waits: it blocks its thread. (runtime/init.lua says what is promised.)
 local engine = require "sendapi.engine"
 
 local M = {}
@@ -6,17 +6,21 @@ local M = {}
 -- Seconds. The wait is cut up so that Lua runs in between and an interrupt (Ctrl-C) gets through.
 local SLICE = 0.2
 
---- Waits until a ticket is answered. Every request ends within its client's timeout.
----@param ticket integer
----@return table|nil failure nil when it was delivered
-function M.await(ticket)
+function M.prepare() end
+
+function M.await(entry)
   while true do
-    local answered, failure = engine.answer(ticket)
-    if answered then
-      return failure
+    engine.collect()
+    if entry.answered then
+      return
     end
     engine.get():wait(SLICE)
   end
+end
+
+function M.pause(seconds)
+  engine.get():wait(seconds < SLICE and seconds or SLICE)
+  return true
 end
 
 return M

@@ -28,6 +28,8 @@ http {
   scgi_temp_path temporary;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
+  reset_timedout_connection on;
+  lua_socket_log_errors off;
   ssl_protocols TLSv1.2 TLSv1.3;
   lua_package_path "{{path}};;";
   lua_package_cpath ";;";

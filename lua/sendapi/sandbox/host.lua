@@ -4,56 +4,28 @@
 -- it; if the owner dies without, the sandbox notices within a second or two, and removes itself.
 local cjson = require "cjson"
 local certificate = require "sendapi.sandbox.certificate"
+local commands = require "sendapi.sandbox.commands"
 local configuration = require "sendapi.sandbox.configuration"
-local faults = require "sendapi.sandbox.faults"
+local plan = require "sendapi.sandbox.plan"
 local shell = require "sendapi.sandbox.shell"
 
 local fill, quote, run = configuration.fill, shell.quote, shell.run
 
 local lowest_port, highest_port = 10240, 32000 -- below the ports that systems give to clients
 local most_attempts = 20
+local journal_name = "/received.jsonl"
 local in_use = "Address already in use"
 
-local known_options = { sources = true, http = true, https = true, log = true, nginx = true }
-
--- nginx tries for seconds to get a port that is in use: it is ended as soon as it says so.
-local start_command = [[
-cd {{directory}} || exit
-{{environment}} {{nginx}} -p {{directory}}/ -c {{directory}}/nginx.conf >start.log 2>&1 &
-starting=$!
-until [ -s nginx.pid ]; do
-  if grep -q 'Address already in use' start.log; then kill $starting; break; fi
-  kill -0 $starting 2>/dev/null || break
-  sleep 0.02
-done
-wait $starting
-status=$?
-cat start.log
-exit $status
-]]
-
--- The process is ended only if it is ours: its command line holds the directory.
-local stop_command = [=[
-pid=$(cat {{directory}}/nginx.pid 2>/dev/null) || exit 0
-is_alive() {
-  kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
+local known_options = {
+  sources = true,
+  fault = true,
+  faults = true,
+  seed = true,
+  http = true,
+  https = true,
+  log = true,
+  nginx = true,
 }
-is_ours() {
-  [ ! -r "/proc/$pid/cmdline" ] || tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- {{directory}}
-}
-is_alive || exit 0
-is_ours || exit 0
-kill -TERM "$pid"
-tries=0
-while is_alive && [ $tries -lt 250 ]; do sleep 0.02; tries=$((tries + 1)); done
-if is_alive; then kill -KILL "$pid"; fi
-]=]
-
-local make_directory_command = [[
-umask 077
-directory=$(mktemp -d "${TMPDIR:-/tmp}/sendapi-sandbox.XXXXXXXX") || exit
-CDPATH= cd -- "$directory" && pwd
-]]
 
 local function write_file(path, content)
   local file, message = io.open(path, "wb")
@@ -69,6 +41,32 @@ local function write_file(path, content)
     return nil, message
   end
   return true
+end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  local content = file and file:read "*a" or ""
+  if file then
+    file:close()
+  end
+  return content
+end
+
+--- Puts a plan where the sandbox looks for one, whole or not at all.
+local function write_plan(directory, given)
+  local description = { fault = given.fault, faults = given.faults, seed = given.seed }
+  local ok, message = write_file(directory .. "/plan.writing", cjson.encode(description))
+  if not ok then
+    return nil, message
+  end
+  return os.rename(directory .. "/plan.writing", directory .. "/plan.changed")
+end
+
+--- Cuts off what a killed process has not finished writing.
+local function drop_unfinished_line(path)
+  local journal = read_file(path)
+  local whole = journal:match "^.*\n" or ""
+  return whole == journal or write_file(path, whole)
 end
 
 --- A port by chance, from the system's own source, so that neither the program's `math.random` is
@@ -102,7 +100,7 @@ local function start_nginx(directory, values, options)
   if not ok then
     return nil, message
   end
-  return run(fill(start_command, values))
+  return run(fill(commands.start, values))
 end
 
 --- The line in which nginx names a port that the caller asked for, or nil.
@@ -133,12 +131,22 @@ local function start_on_some_ports(directory, options)
   return nil, "nginx did not start: " .. output
 end
 
+--- What is wrong with a plan (`sendapi.sandbox.plan`), or with writing it down; nil: nothing.
+local function find_plan_problem(given)
+  local problem = type(given) ~= "table" and "a fault must be a table" or plan.problem(given)
+  if problem then
+    return problem
+  end
+  local ok, message = pcall(cjson.encode, { given.fault, given.faults })
+  return not ok and "faults cannot be written as JSON: " .. message or nil
+end
+
 --- What is wrong with one of the sources, or nil.
 local function find_source_problem(id, source)
   if type(id) ~= "string" or type(source) ~= "table" or type(source.token) ~= "string" then
     return ("source %q must be a table with a token, under its id"):format(tostring(id))
   end
-  local problem = source.fault ~= nil and faults.problem(source.fault)
+  local problem = plan.problem(source)
   return problem and ("source %q: %s"):format(id, problem) or nil
 end
 
@@ -158,12 +166,16 @@ local function find_problem(options)
       return problem
     end
   end
+  local problem = find_plan_problem(options)
+  if problem then
+    return problem
+  end
   local ok, message = pcall(cjson.encode, options.sources)
   return not ok and "sources cannot be written as JSON: " .. message or nil
 end
 
 local function make_directory()
-  local ok, output = run(make_directory_command)
+  local ok, output = run(commands.make_directory)
   if not ok then
     return nil, "the sandbox's directory could not be made: " .. output
   end
@@ -197,12 +209,7 @@ Host.__index = Host
 ---@return sendapi.sandbox.Entry[]
 function Host:received()
   local entries = {}
-  local file = io.open(self.directory .. "/received.jsonl", "rb")
-  local journal = file and file:read "*a" or ""
-  if file then
-    file:close()
-  end
-  for line in journal:gmatch "([^\n]+)\n" do
+  for line in read_file(self.directory .. journal_name):gmatch "([^\n]+)\n" do
     entries[#entries + 1] = cjson.decode(line)
   end
   return entries
@@ -212,14 +219,59 @@ end
 ---@return true|nil
 ---@return string|nil message
 function Host:clear()
-  return write_file(self.directory .. "/received.jsonl", "")
+  return write_file(self.directory .. journal_name, "")
+end
+
+--- Changes what happens to the requests from now on, of all sources: a fault that each of them
+-- meets, or faults by probability; nil: the sources' own again. A wrong one raises an error.
+---@param given? table a fault (`sendapi.sandbox.faults`), or `{ faults = {…}, seed = … }`
+---@return true|nil
+---@return string|nil message
+function Host:fault(given)
+  local description = given or {}
+  if type(given) == "table" and given.kind then
+    description = { fault = given }
+  end
+  local problem = find_plan_problem(description)
+  if problem then
+    error("sandbox: " .. problem, 2)
+  end
+  return write_plan(self.directory, description)
+end
+
+--- Kills nginx as a power cut would, with what is under way; the directory and the ports stay the
+-- sandbox's. Nothing listens there when it returns.
+function Host:kill()
+  if not self.is_stopped then
+    run(self.commands.kill)
+    self.is_killed = true
+  end
+end
+
+--- Starts nginx again after `kill`, on the same ports. The journal goes on; what was known of
+-- typing, and of the faults that were met, is forgotten.
+---@return true|nil
+---@return string|nil message
+function Host:revive()
+  if self.is_stopped or not self.is_killed then
+    return nil, "the sandbox was not killed"
+  end
+  local ok, message = drop_unfinished_line(self.directory .. journal_name)
+  for _ = 1, ok and most_attempts or 0 do
+    ok, message = run(self.commands.start)
+    if ok or not message:find(in_use, 1, true) then
+      break
+    end
+  end
+  self.is_killed = not ok
+  return ok or nil, not ok and message or nil
 end
 
 --- Ends nginx, waiting at most some seconds for it, and removes the directory. May be called again.
 function Host:stop()
   if not self.is_stopped then
     self.is_stopped = true
-    run(fill(stop_command, { directory = quote(self.directory) }))
+    run(fill(commands.stop, { directory = quote(self.directory) }))
     run("rm -rf -- " .. quote(self.directory))
   end
 end
@@ -232,13 +284,20 @@ local function prepare(directory, options)
   if not ok then
     return nil, message
   end
-  return write_file(directory .. "/sources.json", cjson.encode(options.sources))
+  ok, message = write_file(directory .. "/sources.json", cjson.encode(options.sources))
+  if not ok then
+    return nil, message
+  end
+  return write_plan(directory, options)
 end
 
 local host = {}
 
 ---@class sendapi.sandbox.Options
 ---@field sources table<string, sendapi.sandbox.Source>
+---@field fault? table     what every request meets (`sendapi.sandbox.faults`), or
+---@field faults? table[]  what some of them meet, each with a probability (`sendapi.sandbox.plan`)
+---@field seed? integer    for these: another one means other requests
 ---@field http? integer   port; a free one by default
 ---@field https? integer  port; a free one by default
 ---@field log? string     nginx's log level, by default "error"
@@ -267,6 +326,7 @@ function host.start(options)
     self:stop()
     return nil, message
   end
+  self.commands = { start = fill(commands.start, values), kill = fill(commands.kill, values) }
   self.http = "http://127.0.0.1:" .. values.http
   self.https = "https://localhost:" .. values.https
   self.https_other_name = "https://localhost:" .. values.https_other_name

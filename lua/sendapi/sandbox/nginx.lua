@@ -6,6 +6,7 @@
 local cjson = require "cjson"
 local ffi = require "ffi"
 local faults = require "sendapi.sandbox.faults"
+local plan = require "sendapi.sandbox.plan"
 local rules = require "sendapi.sandbox.rules"
 
 ffi.cdef [[
@@ -19,13 +20,17 @@ int getpid(void);
 ]]
 
 local journal_name = "received.jsonl"
+local plan_name, changed_plan_name = "plan.json", "plan.changed"
 local remembered_bytes = 1048576
 local signal_terminate = 15
 local error_permission = 1
 
 local nginx = {}
 
-local sources, journal
+local sources, journal, plan_path, changed_plan_path
+local common_plan -- for all sources; nil: each has its own, or none
+local source_plans = {}
+local met_by_id = {} -- see `plan.of_request`
 
 --- OpenSSL's functions: nginx itself is linked with them, unless it was built in another way.
 local function find_openssl()
@@ -172,6 +177,25 @@ local function end_if_abandoned(owner, owner_began, master)
   ffi.C.kill(ffi.C.getpid(), signal_terminate)
 end
 
+--- Takes up what the owner has changed of the plan since the last request: a file that stands ready
+-- under a name of its own, and is taken by renaming it. A mere look costs one call of the system.
+local function take_plan()
+  if os.rename(changed_plan_path, plan_path) then
+    common_plan = plan.new(cjson.decode(read_file(plan_path)))
+  end
+end
+
+local function load_plans()
+  for id, source in pairs(sources) do
+    source_plans[id] = plan.new(source)
+  end
+  local file = io.open(plan_path, "rb")
+  if file then
+    common_plan = plan.new(cjson.decode(file:read "*a"))
+    file:close()
+  end
+end
+
 --- Reads the sources and opens the journal. To be called in `init_by_lua`, where an error keeps
 -- nginx from starting.
 function nginx.load()
@@ -179,11 +203,20 @@ function nginx.load()
   sources = cjson.decode(read_file(directory .. "sources.json"))
   journal = assert(io.open(directory .. journal_name, "a"))
   journal:setvbuf "full"
+  plan_path, changed_plan_path = directory .. plan_name, directory .. changed_plan_name
+  load_plans()
+end
+
+local function write_process_id()
+  local file = assert(io.open(ngx.config.prefix() .. "worker.pid", "w"))
+  file:write(("%d\n"):format(ffi.C.getpid()))
+  file:close()
 end
 
 --- Looks after the sandbox's owner, once a second. To be called in `init_worker_by_lua`.
 ---@param owner integer process id; when that process ends, so does the sandbox
 function nginx.watch(owner)
+  write_process_id()
   local master = ffi.C.getppid()
   local _, owner_began = read_process(owner)
   local ok, message = ngx.timer.every(1, function(is_premature)
@@ -207,19 +240,38 @@ local function describe(source_id, body)
   }
 end
 
+--- From 0 to below 1, always the same for the same text.
+local function chance(text)
+  local first, second, third = ngx.md5_bin(text):byte(1, 3)
+  return (first * 65536 + second * 256 + third) / 16777216
+end
+
+--- The fault that the sandbox's or the source's plan has for a request, or nil.
+local function choose_fault(source_id)
+  take_plan()
+  local chosen = common_plan or source_plans[source_id]
+  return chosen and chosen:choose(read_signature() or "", chance)
+end
+
 --- Takes in one request: the answer of the rules, which are not asked where a fault is in their
 -- place, and the fault.
-local function receive(source_id)
+local function receive(source_id, fault)
   local body = read_body()
   local entry = describe(source_id, body)
-  local source = sources[source_id]
-  local fault = source and faults.choose(source)
+  fault = plan.of_request(body, met_by_id) or fault
   entry.fault = fault and fault.kind
   if not fault or faults.is_judged(fault) then
-    judge(source, entry, body)
+    judge(sources[source_id], entry, body)
   end
   remember(entry)
   return entry.status, entry.text, fault
+end
+
+--- Notes a request whose body is not read.
+local function receive_head(source_id, fault)
+  local entry = describe(source_id, "")
+  entry.fault = fault.kind
+  remember(entry)
 end
 
 --- Answers one request. To be called in `content_by_lua`.
@@ -228,8 +280,13 @@ function nginx.handle()
   if not source_id or ngx.req.get_method() ~= "POST" then
     return answer(404, "Not found")
   end
-  local status, text, fault = receive(source_id)
-  local headers
+  local fault = choose_fault(source_id)
+  local status, text, headers
+  if fault and faults.is_early(fault) then
+    receive_head(source_id, fault)
+  else
+    status, text, fault = receive(source_id, fault)
+  end
   if fault then
     status, text, headers = faults.run(fault, status, text)
   end

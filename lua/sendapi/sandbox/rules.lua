@@ -31,6 +31,8 @@ json.decode_invalid_numbers(false)
 ---@field actions? string[]|table<string, true> those it implements; all of them when absent
 ---@field typing? table<string, number>         thread or message -> time of its last `typing.start`
 ---@field fault? table                          see `sendapi.sandbox.faults`
+---@field faults? table[]                       faults by probability: see `sendapi.sandbox.plan`
+---@field seed? integer                         for these
 
 ---@class sendapi.sandbox.Request
 ---@field action string

@@ -1,0 +1,180 @@
+--- One call of an action: from the arguments to the outcome, or to the promise of one.
+local actions = require "sendapi.actions"
+local core = require "sendapi.core"
+local engine = require "sendapi.engine"
+local errors = require "sendapi.error"
+local options = require "sendapi.options"
+local runtime = require "sendapi.runtime"
+local typing = require "sendapi.typing"
+
+local M = {}
+
+local TYPING_DEADLINE = 2 -- seconds; after that a typing that could not be sent is stale
+
+local action_by_name, action_names = {}, {}
+for _, action in ipairs(actions) do
+  action_by_name[action.name] = action
+  action_names[#action_names + 1] = action.name
+end
+
+--- The action of a name; or nil, and what to say of it.
+---@param name any
+---@return sendapi.Action|nil
+---@return string|nil message
+function M.find_action(name)
+  local action = action_by_name[name]
+  if action then
+    return action
+  end
+  return nil,
+    ("there is no action '%s'%s"):format(
+      options.printable(name),
+      options.suggestion(name, action_names)
+    )
+end
+
+--- Compiles what `params` must be for an action, as the source's options relax it.
+---@param action sendapi.Action
+---@param resolved table resolved options
+---@return userdata schema
+function M.compile(action, resolved)
+  return core.compile(action.schema, {
+    action = action.name,
+    source_options = resolved.source_options,
+    extra_fields = resolved.extra_fields,
+  })
+end
+
+---@class sendapi.CallOptions
+---@field lane string|number|nil the conversation's key, instead of the one that the params mean
+---@field ordered boolean?       false: in no order with others
+---@field deadline number?       seconds until the call ends, whatever happens
+
+local known = { lane = true, ordered = true, deadline = true }
+local known_names = { "lane", "ordered", "deadline" }
+
+local function complaint(given)
+  for name in pairs(given) do
+    if not known[name] then
+      local near = options.suggestion(name, known_names)
+      return ("unknown call option '%s'%s"):format(options.printable(name), near)
+    end
+  end
+  local lane, deadline = given.lane, given.deadline
+  if lane ~= nil and type(lane) ~= "string" and type(lane) ~= "number" then
+    return ("call option 'lane': expected a string or a number, got a %s"):format(type(lane))
+  end
+  if given.ordered ~= nil and type(given.ordered) ~= "boolean" then
+    return "call option 'ordered': expected a boolean"
+  end
+  if deadline ~= nil and not (type(deadline) == "number" and deadline > 0) then
+    return "call option 'deadline': expected a number of seconds above 0"
+  end
+end
+
+--- Sorts out what may follow the params: call options, a callback, both in this order, or nothing.
+---@return table|nil given
+---@return function|nil callback
+---@return string|nil message what is wrong with them
+function M.arguments(given, callback)
+  if type(given) == "function" and callback == nil then
+    given, callback = nil, given
+  end
+  if given ~= nil and type(given) ~= "table" then
+    return nil, nil, ("expected call options or a function, got a %s"):format(type(given))
+  end
+  if callback ~= nil and type(callback) ~= "function" then
+    return nil, nil, ("expected a function as last argument, got a %s"):format(type(callback))
+  end
+  return given, callback, given and complaint(given)
+end
+
+local function schema_of(client, action)
+  local schema = client.schemas[action]
+  if not schema then
+    schema = M.compile(action, client.options)
+    client.schemas[action] = schema
+  end
+  return schema
+end
+
+local function lane_of(client, action, params, given)
+  local ordered = client.options.ordered
+  if given then
+    if given.lane ~= nil then
+      return "lane " .. given.lane
+    end
+    if given.ordered ~= nil then
+      ordered = given.ordered
+    end
+  end
+  return ordered and action.lane(params) or nil
+end
+
+local function deadline_of(client, action, given)
+  if given and given.deadline then
+    return given.deadline
+  end
+  return action.ephemeral and TYPING_DEADLINE or client.options.deadline
+end
+
+--- Checks, signs and queues. Never waits.
+local function submit(client, action, params, given)
+  local now = action.ephemeral and core.now()
+  local thread = now and action.lane(params)
+  local skip = thread and typing.is_early(client.typing, action.name, thread, now)
+  local ticket, problem = engine.get():submit(
+    client.endpoint,
+    client.signer,
+    schema_of(client, action),
+    params,
+    lane_of(client, action, params, given),
+    deadline_of(client, action, given),
+    action.ephemeral,
+    skip
+  )
+  if ticket and thread and not skip then
+    typing.note(client.typing, action.name, thread, now)
+  end
+  return ticket, problem
+end
+
+--- Makes the call. Raises nothing but what the runtime refuses, as a message.
+---@param client table the client's state
+---@param action sendapi.Action
+---@param params any
+---@param given sendapi.CallOptions|nil
+---@param callback fun(ok: true|nil, err: sendapi.Error|nil)|nil
+---@return true|nil done delivered; with a callback: accepted
+---@return sendapi.Error|nil err
+---@return string|nil misuse the call cannot be made here: to be raised
+function M.run(client, action, params, given, callback)
+  if client.closed then
+    return nil, errors.new({ code = "closed" }, action.name)
+  end
+  engine.forsake_parent()
+  local host = runtime.choose(client.options.runtime, callback == nil)
+  local misuse = host.prepare(callback == nil, client)
+  if misuse then
+    return nil, nil, misuse
+  end
+  local ticket, failure = submit(client, action, params, given)
+  if ticket then
+    local entry = { client = client, action = action.name, callback = callback }
+    engine.expect(ticket, entry)
+    if host.accepted then
+      host.accepted()
+    end
+    if callback then
+      return true
+    end
+    host.await(entry)
+    failure = entry.failure
+  end
+  if failure then
+    return nil, errors.new(failure, action.name)
+  end
+  return true
+end
+
+return M

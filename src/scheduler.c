@@ -1,0 +1,365 @@
+#include "scheduler.h"
+
+#include <string.h> /* strdup(3) */
+
+static const double THROTTLED_PAUSE = 1.0; /* seconds, when the server does not say how long */
+
+void scheduler_init(struct scheduler *scheduler, uint64_t seed)
+{
+    *scheduler = (struct scheduler){.chance = seed | 1};
+    scheduler->finished_last = &scheduler->finished;
+}
+
+/* xorshift64: evenly from 0 to 1, good enough to keep senders apart */
+static double chance(struct scheduler *scheduler)
+{
+    uint64_t x = scheduler->chance;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    scheduler->chance = x;
+    return (double)(x >> 11) / 9007199254740992.0;
+}
+
+/* ---- lists ---- */
+
+static void append(struct request_list *list, struct request *request)
+{
+    request->next = NULL;
+    request->previous = list->last;
+    if (list->last != NULL) {
+        list->last->next = request;
+    } else {
+        list->first = request;
+    }
+    list->last = request;
+}
+
+static void take_out(struct request_list *list, struct request *request)
+{
+    if (request->previous != NULL) {
+        request->previous->next = request->next;
+    } else {
+        list->first = request->next;
+    }
+    if (request->next != NULL) {
+        request->next->previous = request->previous;
+    } else {
+        list->last = request->previous;
+    }
+    request->next = NULL;
+    request->previous = NULL;
+}
+
+static struct request_list *ready_list(const struct request *request)
+{
+    struct endpoint *endpoint = request->endpoint;
+    return request->ephemeral ? &endpoint->ephemeral : &endpoint->ready;
+}
+
+static bool has_ready(const struct endpoint *endpoint)
+{
+    return endpoint->ready.first != NULL || endpoint->ephemeral.first != NULL;
+}
+
+static void list_endpoint(struct scheduler *scheduler, struct endpoint *endpoint)
+{
+    if (!endpoint->listed) {
+        endpoint_retain(endpoint);
+        endpoint->listed = true;
+        endpoint->next = scheduler->endpoints;
+        scheduler->endpoints = endpoint;
+    }
+}
+
+static void unlist_endpoint(struct endpoint **link)
+{
+    struct endpoint *endpoint = *link;
+    *link = endpoint->next;
+    endpoint->next = NULL;
+    endpoint->listed = false;
+    endpoint_release(endpoint);
+}
+
+/* ---- the ways of a request ---- */
+
+static void make_ready(struct scheduler *scheduler, struct request *request)
+{
+    request->state = REQUEST_READY;
+    timers_set(&scheduler->timers, request, request->deadline);
+    append(ready_list(request), request);
+    list_endpoint(scheduler, request->endpoint);
+}
+
+/* Puts it among the finished: its lane stays as it is. */
+static void hand_over(struct scheduler *scheduler, struct request *request, double now)
+{
+    timers_clear(&scheduler->timers, request);
+    scheduler->held--;
+    request->state = REQUEST_DONE;
+    request->outcome.seconds = now - request->submitted;
+    request->next = NULL;
+    *scheduler->finished_last = request;
+    scheduler->finished_last = &request->next;
+}
+
+static void leave_lane(struct scheduler *scheduler, const struct request *request)
+{
+    struct request *next = lanes_leave(&scheduler->lanes, request);
+    if (next != NULL) {
+        make_ready(scheduler, next);
+    }
+}
+
+static void finish(struct scheduler *scheduler, struct request *request, double now)
+{
+    leave_lane(scheduler, request);
+    hand_over(scheduler, request, now);
+}
+
+/* Its time is over before it could be sent, or sent again: then the last attempt's outcome stands.
+ */
+static void expire(struct scheduler *scheduler, struct request *request, double now)
+{
+    if (request->state == REQUEST_BEHIND) {
+        lanes_remove(&scheduler->lanes, request);
+    } else if (request->state == REQUEST_READY) {
+        take_out(ready_list(request), request);
+    }
+    if (request->outcome.failure == FAILURE_NONE) {
+        request->outcome.failure = request->ephemeral ? FAILURE_STALE : FAILURE_TIMEOUT;
+        request->outcome.reason = strdup("it could not be sent before its deadline");
+    }
+    finish(scheduler, request, now);
+}
+
+static void delay(struct scheduler *scheduler, struct request *request, double due)
+{
+    request->state = REQUEST_DELAYED;
+    timers_set(&scheduler->timers, request, due < request->deadline ? due : request->deadline);
+}
+
+static void fail_for_memory(struct scheduler *scheduler, struct request *request, double now)
+{
+    request->outcome.failure = FAILURE_NO_MEMORY;
+    finish(scheduler, request, now);
+}
+
+static void enter(struct scheduler *scheduler, struct request *request, double now)
+{
+    switch (lanes_enter(&scheduler->lanes, request)) {
+    case LANES_HEAD:
+        if (request->verb == REQUEST_AGAIN) {
+            delay(scheduler, request, now + request->pause);
+        } else {
+            make_ready(scheduler, request);
+        }
+        break;
+    case LANES_BEHIND:
+        request->state = REQUEST_BEHIND;
+        timers_set(&scheduler->timers, request, request->deadline);
+        break;
+    case LANES_NO_MEMORY: fail_for_memory(scheduler, request, now); break;
+    }
+}
+
+void scheduler_accept(struct scheduler *scheduler, struct request *request, double now)
+{
+    request->next = NULL;
+    request->previous = NULL;
+    if (request->verb == REQUEST_RELEASE) {
+        leave_lane(scheduler, request);
+        request_free(request);
+        return;
+    }
+    request->outcome.question = false;
+    if (!timers_reserve(&scheduler->timers, ++scheduler->held)) {
+        fail_for_memory(scheduler, request, now);
+        return;
+    }
+    if (request->verb == REQUEST_SKIP) {
+        hand_over(scheduler, request, now);
+    } else {
+        enter(scheduler, request, now);
+    }
+}
+
+/* ---- sending ---- */
+
+static bool is_open(const struct endpoint *endpoint, double now)
+{
+    return endpoint->active < endpoint->settings.connections &&
+           retry_bucket_opens(&endpoint->bucket) <= now;
+}
+
+struct request *scheduler_next(struct scheduler *scheduler, double now)
+{
+    for (struct endpoint **link = &scheduler->endpoints; *link != NULL;) {
+        struct endpoint *endpoint = *link;
+        if (!has_ready(endpoint)) {
+            unlist_endpoint(link);
+            continue;
+        }
+        if (is_open(endpoint, now)) {
+            struct request *first = endpoint->ready.first;
+            struct request *request = first != NULL ? first : endpoint->ephemeral.first;
+            take_out(ready_list(request), request);
+            timers_clear(&scheduler->timers, request);
+            retry_bucket_spend(&endpoint->bucket, now, chance(scheduler));
+            endpoint->active++;
+            request->state = REQUEST_ON_WAY;
+            return request;
+        }
+        link = &endpoint->next;
+    }
+    return NULL;
+}
+
+/* What one attempt says of its source. Any answer but an overloaded server's shows that it is well.
+ */
+static void judge_source(struct endpoint *endpoint, const struct request *request, double now)
+{
+    const struct outcome *outcome = &request->outcome;
+    enum failure_class class = failure_row(outcome->failure)->class;
+    double pause = outcome->retry_after > 0 ? outcome->retry_after : 0;
+    if (class == CLASS_THROTTLED && outcome->retry_after < 0) {
+        pause = THROTTLED_PAUSE;
+    }
+    if (class == CLASS_LOCAL) {
+        return; /* no answer at all */
+    }
+    if (class == CLASS_THROTTLED && request->ephemeral) {
+        return; /* typing has a limit of its own */
+    }
+    if (class == CLASS_TRANSIENT || class == CLASS_THROTTLED) {
+        retry_bucket_failed(&endpoint->bucket, now, pause);
+    } else {
+        retry_bucket_succeeded(&endpoint->bucket);
+    }
+}
+
+static double next_delay(struct scheduler *scheduler, const struct request *request, double now)
+{
+    const struct outcome *outcome = &request->outcome;
+    struct retry_case retry = {
+        .class = failure_row(outcome->failure)->class,
+        .attempts = outcome->attempts,
+        .left = request->deadline - now,
+        .retry_after = outcome->retry_after,
+        .chance = chance(scheduler),
+    };
+    return request->ephemeral ? -1 : retry_delay(&request->endpoint->settings.policy, &retry);
+}
+
+void scheduler_answered(struct scheduler *scheduler, struct request *request, double now)
+{
+    struct endpoint *endpoint = request->endpoint;
+    enum failure failure = request->outcome.failure;
+    endpoint->active--;
+    if (has_ready(endpoint)) {
+        list_endpoint(scheduler, endpoint);
+    }
+    judge_source(endpoint, request, now);
+    if (failure == FAILURE_NONE || failure == FAILURE_CLOSED) {
+        finish(scheduler, request, now);
+        return;
+    }
+    if (endpoint->settings.asks && !request->ephemeral) {
+        request->outcome.question = true;
+        hand_over(scheduler, request, now);
+        return;
+    }
+    double wait = next_delay(scheduler, request, now);
+    if (wait < 0) {
+        finish(scheduler, request, now);
+        return;
+    }
+    delay(scheduler, request, now + wait);
+}
+
+void scheduler_advance(struct scheduler *scheduler, double now)
+{
+    struct request *request;
+    while ((request = timers_first(&scheduler->timers)) != NULL && request->due <= now) {
+        if (request->state == REQUEST_DELAYED && request->due < request->deadline) {
+            make_ready(scheduler, request);
+        } else {
+            expire(scheduler, request, now);
+        }
+    }
+}
+
+double scheduler_idle(const struct scheduler *scheduler, double now, double most)
+{
+    double due = now + most;
+    const struct request *first = timers_first(&scheduler->timers);
+    if (first != NULL && first->due < due) {
+        due = first->due;
+    }
+    for (const struct endpoint *endpoint = scheduler->endpoints; endpoint != NULL;
+         endpoint = endpoint->next) {
+        double opens = retry_bucket_opens(&endpoint->bucket);
+        if (endpoint->active < endpoint->settings.connections && opens < due) {
+            due = opens;
+        }
+    }
+    return due > now ? due - now : 0;
+}
+
+struct request *scheduler_finished(struct scheduler *scheduler, struct request **last)
+{
+    struct request *first = scheduler->finished;
+    if (first != NULL) {
+        /* finished_last points at the last request's first member, its link */
+        *last = (struct request *)(void *)scheduler->finished_last;
+        scheduler->finished = NULL;
+        scheduler->finished_last = &scheduler->finished;
+    }
+    return first;
+}
+
+static void close_request(struct scheduler *scheduler, struct request *request, double now)
+{
+    if (request->state == REQUEST_BEHIND) {
+        lanes_remove(&scheduler->lanes, request);
+    } else if (request->state == REQUEST_READY) {
+        take_out(ready_list(request), request);
+    }
+    request_reset_outcome(request);
+    request->outcome.failure = FAILURE_CLOSED;
+    finish(scheduler, request, now);
+}
+
+/* Taking one out moves others within the heap, perhaps to where the search was: hence the passes.
+ */
+void scheduler_close(struct scheduler *scheduler, const struct endpoint *endpoint, double now)
+{
+    for (bool found = true; found;) {
+        found = false;
+        for (size_t i = 0; i < scheduler->timers.count;) {
+            struct request *request = scheduler->timers.heap[i];
+            if (endpoint == NULL || request->endpoint == endpoint) {
+                close_request(scheduler, request, now);
+                found = true;
+            } else {
+                i++;
+            }
+        }
+    }
+}
+
+void scheduler_release(struct scheduler *scheduler)
+{
+    struct request *last;
+    struct request *request = scheduler_finished(scheduler, &last);
+    while (request != NULL) {
+        struct request *next = request->next;
+        request_free(request);
+        request = next;
+    }
+    while (scheduler->endpoints != NULL) {
+        unlist_endpoint(&scheduler->endpoints);
+    }
+    lanes_release(&scheduler->lanes);
+    timers_release(&scheduler->timers);
+}
