@@ -398,7 +398,7 @@ end
 for _, name in ipairs { "tick", "luv" } do
   local program = programs[name]
 
-  describe("a coroutine that waits, in the runtime " .. name, function()
+  describe("#house a coroutine that waits, in the runtime " .. name, function()
     setup(start)
     teardown(stop)
     before_each(begin)
@@ -509,7 +509,7 @@ for _, name in ipairs { "tick", "luv" } do
   end)
 end
 
-describe("the option runtime", function()
+describe("#house the option runtime", function()
   before_each(begin)
 
   it("refuses a name that it does not know, with a suggestion", function()
@@ -520,7 +520,7 @@ describe("the option runtime", function()
   end)
 end)
 
-describe("tick", function()
+describe("#house tick", function()
   setup(start)
   teardown(stop)
   before_each(begin)
@@ -621,7 +621,7 @@ local WATCHING = [[
   print(count, client:events())
 ]]
 
-describe("the pollable contract of a client", function()
+describe("#house the pollable contract of a client", function()
   local script = os.tmpname()
 
   setup(start)
@@ -678,7 +678,7 @@ describe("the pollable contract of a client", function()
   end)
 end)
 
-describe("cqueues", function()
+describe("#house cqueues", function()
   setup(start)
   teardown(stop)
   before_each(begin)
@@ -759,7 +759,7 @@ describe("cqueues", function()
   end)
 end)
 
-describe("luv", function()
+describe("#house luv", function()
   setup(start)
   teardown(stop)
   before_each(begin)

@@ -18,7 +18,7 @@ local M = {}
 
 local engine
 local entries = {} -- by ticket
-local due_clients = {} -- the states that may have something in `due`, each once
+local due_clients = {} -- set of the states that have something in `due`
 local generation = 0 -- of forks, as the core counts them
 local under_way = 0 -- entries, those in `due` too
 
@@ -53,10 +53,7 @@ end
 
 local function make_due(entry)
   local client = entry.client
-  if not client.is_listed then
-    client.is_listed = true
-    due_clients[#due_clients + 1] = client
-  end
+  due_clients[client] = true
   queue.push(client.due, entry)
 end
 
@@ -126,6 +123,9 @@ function M.run_one(client)
   if not entry then
     return false
   end
+  if queue.is_empty(client.due) then
+    due_clients[client] = nil
+  end
   done(entry)
   local failure = entry.failure
   local err = failure and errors.new(failure, entry.action) or nil
@@ -149,8 +149,7 @@ end
 function M.each_due(run)
   local clients = due_clients
   due_clients = {}
-  for _, client in ipairs(clients) do
-    client.is_listed = false
+  for client in pairs(clients) do
     run(client)
   end
 end
