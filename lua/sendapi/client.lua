@@ -236,8 +236,10 @@ function M.flush(state, seconds)
   end
 end
 
-function M.close(state, seconds)
-  if state.finished then
+--- Closes once: a further call while that goes on returns at once, but for the last one, of a state
+-- that is collected while the coroutine that closes it sleeps for ever.
+function M.close(state, seconds, is_last)
+  if state.finished or (state.closed and not is_last) then
     return true
   end
   state.closed = true
@@ -342,7 +344,7 @@ local function close_when_collected(state)
     states[state] = nil
     state.ended = rawget(_G, "ngx") ~= nil -- whose requests are gone: nothing of theirs may run
     state.options.runtime = "blocking"
-    M.close(state)
+    M.close(state, nil, true)
   end
   local newproxy = rawget(_G, "newproxy")
   if newproxy then -- Lua 5.1 and LuaJIT have no __gc for tables
