@@ -181,6 +181,28 @@ describe("#house under chaos", function()
       assert.equal("server_error", err.code)
       assert.equal(1, err.attempts)
     end)
+
+    it("ends at once what it leaves no time for, and is named", function()
+      local client = new("silenced", { retry = quick, deadline = 30 })
+      local sent = traffic.new(client)
+      local start = core.now()
+      for id = 1, 5 do
+        sent:send(id, id % 2) -- some go, some wait behind them
+      end
+      assert.same({ true }, { sent:finish(10) })
+      sent:send(6)
+      assert.same({ true }, { sent:finish(10) })
+      assert.is_true(core.now() - start < 10)
+      for id = 1, 6 do
+        assert.equal("server_error", sent.outcomes[tostring(id)][1].code)
+      end
+      local err = sent.outcomes["6"][1]
+      assert.equal(0, err.attempts)
+      assert.is_nil(err.status)
+      assert.is_true(err.retryable)
+      assert.truthy(err.message:find("asked for a pause beyond the deadline", 1, true))
+      assert.is_true(#sandbox:received() <= 2)
+    end)
   end)
 
   describe("429", function()

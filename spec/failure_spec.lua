@@ -136,6 +136,20 @@ describe("a failed delivery", function()
     check(err, "connection_refused", "transient")
   end)
 
+  it("costs no attempts where nothing listens, unless there is a single one", function()
+    for attempts = 1, 2 do
+      local sender = sendapi.client("plain", TOKEN, {
+        base_url = "http://127.0.0.1:1",
+        deadline = 1,
+        retry = { attempts = attempts, first = 0.01, longest = 0.02 },
+      })
+      local _, err = sender.messages:create(MESSAGE)
+      assert.equal("connection_refused", err.code)
+      assert.equal(attempts > 1, err.attempts > attempts)
+      sender:close()
+    end
+  end)
+
   it("is name_not_resolved for a dead name", function()
     local _, err, seconds = send { base_url = "https://nowhere.invalid", connect_timeout = 3 }
     assert.is_true(seconds < 5)

@@ -16,10 +16,11 @@ end
 
 local function default_of(option)
   local default = option.default
-  if default == nil then
-    return option.environment and ("`%s`"):format(option.environment) or ""
-  end
-  if type(default) == "table" then
+  if option.shown then
+    return option.shown
+  elseif option.environment then
+    return ("`%s`"):format(option.environment)
+  elseif default == nil or type(default) == "table" then
     return "none"
   end
   return ("%s%s"):format(tostring(default), option.unit == "seconds" and " s" or "")

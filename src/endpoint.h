@@ -25,15 +25,16 @@ struct request;
 struct endpoint_settings {
     const char *url; /* whole, with the source id */
     const char *user_agent;
-    const char *ca_file;        /* NULL: libcurl's own authorities */
-    const char *proxy;          /* NULL: none, whatever the environment says */
-    double timeout;             /* seconds for one exchange */
-    double connect_timeout;     /* seconds for name, connection and TLS together */
-    size_t connections;         /* requests on their way at once; 0 counts as 1 */
-    size_t max_pending;         /* requests accepted and not answered yet */
-    size_t max_pending_bytes;   /* their bodies */
-    bool http2;                 /* let the server choose HTTP/2 over TLS */
-    bool asks;                  /* the caller decides about every failure (request.h: question) */
+    const char *ca_file;      /* NULL: libcurl's own authorities */
+    const char *proxy;        /* NULL: none, whatever the environment says */
+    double timeout;           /* seconds for one exchange */
+    double connect_timeout;   /* seconds for name, connection and TLS together */
+    size_t connections;       /* requests on their way at once; 0 counts as 1 */
+    size_t max_pending;       /* requests accepted and not answered yet */
+    size_t max_pending_bytes; /* their bodies */
+    bool http2;               /* let the server choose HTTP/2 over TLS */
+    bool asks; /* the caller decides about every failed attempt (request.h: question); a request
+                  whose deadline passes between attempts, or before the first, ends without one */
     struct retry_policy policy; /* else this does */
 };
 
@@ -68,7 +69,9 @@ struct endpoint {
     struct request_list ready;     /* requests that wait for a connection */
     struct request_list ephemeral; /* the same; they go when no other does */
     struct retry_bucket bucket;
-    struct endpoint *next; /* among those with something ready */
+    enum failure trouble;   /* what its last attempt came to; FAILURE_NONE: it is well */
+    enum failure paused_by; /* what the bucket's not_before is for */
+    struct endpoint *next;  /* among those with something ready */
     bool listed;
 };
 

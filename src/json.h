@@ -29,8 +29,11 @@ bool json_append_string(struct buffer *buffer, const char *text, size_t length);
 
 void json_append_integer(struct buffer *buffer, int64_t integer);
 
-/* Appends the shortest text that reads back as the same number; false when there is none (nan,
- * inf). Does not depend on the locale. */
+/*
+ * Appends the number with 15 significant digits, or 16 or 17 where it takes them to read back as
+ * the same number; without zeros at the end. Of a denormal number there may be a shorter text.
+ * False when there is none (nan, inf). Does not depend on the locale.
+ */
 bool json_append_number(struct buffer *buffer, double number);
 
 void json_append_literal(struct buffer *buffer, const char *literal);

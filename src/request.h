@@ -39,6 +39,7 @@ struct outcome {
     enum failure failure; /* FAILURE_NONE: delivered */
     long status;          /* HTTP, 0 without an answer */
     unsigned attempts;
+    bool unreached;     /* the last attempt found no server: no connection, nothing sent */
     bool question;      /* not the end: the caller says whether, and when, it is sent again */
     double retry_after; /* seconds that the server asked for; negative: it did not */
     double seconds;     /* from the submission to here */
@@ -82,7 +83,9 @@ struct request {
 
     /* the I/O thread's own */
     enum request_state state;
-    size_t timer; /* see timers.h */
+    bool is_probe;    /* sent while its source was taken for dead */
+    unsigned counted; /* attempts that count towards the policy's, of outcome.attempts */
+    size_t timer;     /* see timers.h */
     double due;
 
     struct outcome outcome;

@@ -23,7 +23,8 @@ static double ceiling(const struct retry_policy *policy, unsigned attempts)
 
 double retry_delay(const struct retry_policy *policy, const struct retry_case *retry)
 {
-    if (!may_succeed_later(retry->class) || retry->attempts >= policy->attempts) {
+    bool is_spent = policy->attempts <= 1 || retry->counted >= policy->attempts;
+    if (is_spent || !may_succeed_later(retry->class)) {
         return -1;
     }
     double delay = retry->chance * ceiling(policy, retry->attempts);
@@ -99,11 +100,13 @@ double retry_bucket_opens(const struct retry_bucket *bucket)
     return bucket->not_before;
 }
 
-void retry_bucket_spend(struct retry_bucket *bucket, double now, double chance)
+bool retry_bucket_spend(struct retry_bucket *bucket, double now, double chance)
 {
-    if (bucket->tokens == 0) {
-        bucket->next_probe = now + PROBE_INTERVAL * (0.5 + chance);
+    if (bucket->tokens > 0) {
+        return false;
     }
+    bucket->next_probe = now + PROBE_INTERVAL * (0.5 + chance);
+    return true;
 }
 
 void retry_bucket_failed(struct retry_bucket *bucket, double now, double pause)
@@ -111,7 +114,7 @@ void retry_bucket_failed(struct retry_bucket *bucket, double now, double pause)
     if (bucket->tokens > 0 && --bucket->tokens == 0) {
         bucket->next_probe = now + PROBE_INTERVAL;
     }
-    if (bucket->not_before < now + pause) {
+    if (pause > 0 && bucket->not_before < now + pause) {
         bucket->not_before = now + pause;
     }
 }

@@ -16,7 +16,8 @@
 SENDAPI_HIDDEN_BEGIN
 
 struct retry_policy {
-    unsigned attempts; /* at most, the first one included; 1: never again */
+    unsigned attempts; /* that count, at most, the first one included; 1: never again, whether it
+                          counted or not */
     double first;   /* the longest wait before the second attempt; doubled for each further one */
     double longest; /* the longest wait that doubling leads to */
 };
@@ -24,11 +25,11 @@ struct retry_policy {
 /* What one failed attempt leaves to decide by. */
 struct retry_case {
     enum failure_class class;
-    unsigned attempts; /* made so far, 1 or more */
-    double left;       /* until the request's deadline */
-    double
-        retry_after; /* what the server asked for, as retry_after_seconds gives it; < 0: nothing */
-    double chance;   /* evenly from 0 to 1, for the jitter */
+    unsigned attempts;  /* made so far, 1 or more: the waits grow with them */
+    unsigned counted;   /* those of them that the policy counts */
+    double left;        /* until the request's deadline */
+    double retry_after; /* the server's wish, as retry_after_seconds gives it; < 0: none */
+    double chance;      /* evenly from 0 to 1, for the jitter */
 };
 
 enum {
@@ -65,10 +66,16 @@ void retry_bucket_init(struct retry_bucket *bucket);
 /* The earliest time at which a request may be sent: `now` or earlier means at once. */
 double retry_bucket_opens(const struct retry_bucket *bucket);
 
-/* A request is sent now. */
-void retry_bucket_spend(struct retry_bucket *bucket, double now, double chance);
+/*
+ * A request is sent now. True when it is a probe: the source is taken for dead, so that a failure
+ * says nothing new, and nothing of the request.
+ */
+bool retry_bucket_spend(struct retry_bucket *bucket, double now, double chance);
 
-/* What came of it. `pause`: seconds that the server asked for, or that a throttled source waits. */
+/*
+ * What came of it. `pause`: seconds that the server asked for, or that a throttled source waits; it
+ * is kept even when another request succeeds meanwhile.
+ */
 void retry_bucket_failed(struct retry_bucket *bucket, double now, double pause);
 void retry_bucket_succeeded(struct retry_bucket *bucket);
 

@@ -1,5 +1,6 @@
 #include "scheduler.h"
 
+#include <stdio.h>  /* snprintf(3) */
 #include <string.h> /* strdup(3) */
 
 static const double THROTTLED_PAUSE = 1.0; /* seconds, when the server does not say how long */
@@ -83,10 +84,23 @@ static void unlist_endpoint(struct endpoint **link)
 
 /* ---- the ways of a request ---- */
 
+/* Its source is to be left alone until its deadline, or longer. */
+static bool is_hopeless(const struct request *request)
+{
+    return request->deadline <= request->endpoint->bucket.not_before;
+}
+
+/* What is hopeless is due since it came: it ends with the next scheduler_advance. */
+static void wait_until(struct scheduler *scheduler, struct request *request, double due)
+{
+    double latest = is_hopeless(request) ? request->submitted : request->deadline;
+    timers_set(&scheduler->timers, request, due < latest ? due : latest);
+}
+
 static void make_ready(struct scheduler *scheduler, struct request *request)
 {
     request->state = REQUEST_READY;
-    timers_set(&scheduler->timers, request, request->deadline);
+    wait_until(scheduler, request, request->deadline);
     append(ready_list(request), request);
     list_endpoint(scheduler, request->endpoint);
 }
@@ -117,8 +131,29 @@ static void finish(struct scheduler *scheduler, struct request *request, double 
     hand_over(scheduler, request, now);
 }
 
-/* Its time is over before it could be sent, or sent again: then the last attempt's outcome stands.
- */
+/* The outcome of a request that was never sent: why there was no time for it. */
+static void blame_source(struct request *request)
+{
+    const struct endpoint *endpoint = request->endpoint;
+    struct outcome *outcome = &request->outcome;
+    char reason[120];
+    if (is_hopeless(request)) {
+        outcome->failure = endpoint->paused_by;
+        (void)snprintf(reason, sizeof reason, "the server asked for a pause beyond the deadline");
+    } else {
+        bool is_well = endpoint->trouble == FAILURE_NONE;
+        outcome->failure = FAILURE_TIMEOUT;
+        (void)snprintf(reason, sizeof reason, "it could not be sent before its deadline%s%s",
+                       is_well ? "" : "; the source's last failure: ",
+                       is_well ? "" : failure_row(endpoint->trouble)->code);
+    }
+    if (request->ephemeral) {
+        outcome->failure = FAILURE_STALE;
+    }
+    outcome->reason = strdup(reason);
+}
+
+/* There is no time to send it, or to send it again: then the last attempt's outcome stands. */
 static void expire(struct scheduler *scheduler, struct request *request, double now)
 {
     if (request->state == REQUEST_BEHIND) {
@@ -127,8 +162,7 @@ static void expire(struct scheduler *scheduler, struct request *request, double 
         take_out(ready_list(request), request);
     }
     if (request->outcome.failure == FAILURE_NONE) {
-        request->outcome.failure = request->ephemeral ? FAILURE_STALE : FAILURE_TIMEOUT;
-        request->outcome.reason = strdup("it could not be sent before its deadline");
+        blame_source(request);
     }
     finish(scheduler, request, now);
 }
@@ -136,7 +170,7 @@ static void expire(struct scheduler *scheduler, struct request *request, double 
 static void delay(struct scheduler *scheduler, struct request *request, double due)
 {
     request->state = REQUEST_DELAYED;
-    timers_set(&scheduler->timers, request, due < request->deadline ? due : request->deadline);
+    wait_until(scheduler, request, due);
 }
 
 static void fail_for_memory(struct scheduler *scheduler, struct request *request, double now)
@@ -157,7 +191,7 @@ static void enter(struct scheduler *scheduler, struct request *request, double n
         break;
     case LANES_BEHIND:
         request->state = REQUEST_BEHIND;
-        timers_set(&scheduler->timers, request, request->deadline);
+        wait_until(scheduler, request, request->deadline);
         break;
     case LANES_NO_MEMORY: fail_for_memory(scheduler, request, now); break;
     }
@@ -205,7 +239,7 @@ struct request *scheduler_next(struct scheduler *scheduler, double now)
             struct request *request = first != NULL ? first : endpoint->ephemeral.first;
             take_out(ready_list(request), request);
             timers_clear(&scheduler->timers, request);
-            retry_bucket_spend(&endpoint->bucket, now, chance(scheduler));
+            request->is_probe = retry_bucket_spend(&endpoint->bucket, now, chance(scheduler));
             endpoint->active++;
             request->state = REQUEST_ON_WAY;
             return request;
@@ -215,10 +249,38 @@ struct request *scheduler_next(struct scheduler *scheduler, double now)
     return NULL;
 }
 
+/*
+ * Nothing of the endpoint goes before a later time than was known: what has no time until then is
+ * due. Moved up in the heap it changes places only with what this pass has seen already.
+ */
+static void hasten_hopeless(struct scheduler *scheduler, const struct endpoint *endpoint)
+{
+    struct timers *timers = &scheduler->timers;
+    for (size_t i = 0; i < timers->count; i++) {
+        struct request *request = timers->heap[i];
+        if (request->endpoint == endpoint && is_hopeless(request)) {
+            timers_set(timers, request, request->submitted);
+        }
+    }
+}
+
+static void fail_source(struct scheduler *scheduler, struct endpoint *endpoint,
+                        enum failure failure, double now, double pause)
+{
+    double before = endpoint->bucket.not_before;
+    retry_bucket_failed(&endpoint->bucket, now, pause);
+    endpoint->trouble = failure;
+    if (endpoint->bucket.not_before > before) {
+        endpoint->paused_by = failure;
+        hasten_hopeless(scheduler, endpoint);
+    }
+}
+
 /* What one attempt says of its source. Any answer but an overloaded server's shows that it is well.
  */
-static void judge_source(struct endpoint *endpoint, const struct request *request, double now)
+static void judge_source(struct scheduler *scheduler, const struct request *request, double now)
 {
+    struct endpoint *endpoint = request->endpoint;
     const struct outcome *outcome = &request->outcome;
     enum failure_class class = failure_row(outcome->failure)->class;
     double pause = outcome->retry_after > 0 ? outcome->retry_after : 0;
@@ -232,9 +294,10 @@ static void judge_source(struct endpoint *endpoint, const struct request *reques
         return; /* typing has a limit of its own */
     }
     if (class == CLASS_TRANSIENT || class == CLASS_THROTTLED) {
-        retry_bucket_failed(&endpoint->bucket, now, pause);
+        fail_source(scheduler, endpoint, outcome->failure, now, pause);
     } else {
         retry_bucket_succeeded(&endpoint->bucket);
+        endpoint->trouble = FAILURE_NONE;
     }
 }
 
@@ -244,6 +307,7 @@ static double next_delay(struct scheduler *scheduler, const struct request *requ
     struct retry_case retry = {
         .class = failure_row(outcome->failure)->class,
         .attempts = outcome->attempts,
+        .counted = request->counted,
         .left = request->deadline - now,
         .retry_after = outcome->retry_after,
         .chance = chance(scheduler),
@@ -259,7 +323,8 @@ void scheduler_answered(struct scheduler *scheduler, struct request *request, do
     if (has_ready(endpoint)) {
         list_endpoint(scheduler, endpoint);
     }
-    judge_source(endpoint, request, now);
+    request->counted += !request->outcome.unreached && !request->is_probe;
+    judge_source(scheduler, request, now);
     if (failure == FAILURE_NONE || failure == FAILURE_CLOSED) {
         finish(scheduler, request, now);
         return;

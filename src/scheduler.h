@@ -9,8 +9,15 @@
  *                    v  head is done                      |
  *     accept ----> ready ----> on way ---- answer ----> done
  *                    ^   next    |                        ^
- *                    +- delayed <+ to be tried again      | deadline passed, from anywhere but on
- * way
+ *                    +- delayed <+ to be tried again      | too late, from anywhere but on way
+ *
+ * An attempt does not count towards the policy's when it reached no server, or when it was a probe
+ * of a source that is taken for dead (retry.h): an outage costs a request its time, not its
+ * attempts. A policy of a single attempt is none the less over after it.
+ *
+ * A request is too late when its deadline has passed; and at once when its source is to be left
+ * alone (Retry-After) until then. Its last attempt's outcome stands; without one it tells what ails
+ * the source.
  *
  * Every request that is accepted comes out of scheduler_finished once, or once more for every
  * question that is asked about it (request.h). Belongs to the I/O thread; owns what it was given
@@ -40,7 +47,8 @@ struct scheduler {
 
 void scheduler_init(struct scheduler *scheduler, uint64_t seed);
 
-/* Frees what it holds, which is nothing after scheduler_close and scheduler_finished. */
+/* Frees what it holds: after scheduler_close, once what was on its way is answered and everything
+ * finished is taken, nothing. */
 void scheduler_release(struct scheduler *scheduler);
 
 /* Takes a request by its verb, which is not REQUEST_CANCEL. */
@@ -64,7 +72,9 @@ struct request *scheduler_finished(struct scheduler *scheduler, struct request *
 
 /*
  * Finishes everything that waits as FAILURE_CLOSED: of one endpoint, or of all for NULL. What is on
- * its way must have been answered.
+ * its way stays the caller's, who answers it afterwards, as FAILURE_CLOSED to end it at once: in
+ * this order nothing is left behind it that its end could let go. A question stays the caller's,
+ * too: given back as REQUEST_AGAIN it is sent again.
  */
 void scheduler_close(struct scheduler *scheduler, const struct endpoint *endpoint, double now);
 

@@ -16,9 +16,10 @@ struct suggestion {
 };
 
 /*
- * Takes `known` when it is nearer to `typed` than the best so far and near enough: at most one
- * letter in three inserted, left out, replaced or swapped with its neighbour; case does not count.
- * Words longer than 63 bytes are never near.
+ * Takes `known` when it is nearer to `typed` than the best so far and near enough: bytes inserted,
+ * left out, replaced or swapped with their neighbour come to a third of the longer word at most,
+ * rounded up, and never to all of it; case does not count. Words longer than 63 bytes are never
+ * near.
  */
 void suggest_consider(struct suggestion *best, const char *typed, size_t typed_length,
                       const char *known, size_t known_length);

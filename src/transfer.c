@@ -281,6 +281,14 @@ static enum failure failure_of_write(const struct transfer *transfer)
                                                           : FAILURE_RESPONSE_TOO_LARGE;
 }
 
+/* Whether there was a connection, its TLS session included, that the request could go by. */
+static bool is_connected(const struct transfer *transfer)
+{
+    double seconds = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME, &seconds);
+    return seconds > 0;
+}
+
 /* Whether the first byte of an answer has come. */
 static bool has_begun(const struct transfer *transfer)
 {
@@ -352,6 +360,7 @@ static void write_outcome(struct transfer *transfer, CURLcode result)
             outcome->status, response->length > 0 ? buffer_bytes(response) : "", response->length);
     } else {
         outcome->failure = failure_of_result(transfer, result);
+        outcome->unreached = !is_connected(transfer);
         outcome->reason =
             strdup(transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result));
     }

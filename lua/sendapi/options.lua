@@ -69,8 +69,9 @@ local list = {
     type = "retry",
     default = { attempts = 4, first = 0.5, longest = 8 },
     shown = "4 attempts, 0.5 s to 8 s",
-    sentence = "`{ attempts, first, longest }` (seconds of jittered, doubled waits), `false`, or a "
-      .. "function `(err, attempt)` that returns seconds, or nil to give up",
+    sentence = "`{ attempts, first, longest }` (seconds of jittered, doubled waits; attempts "
+      .. "that find no server, and probes of a dead one, do not count), `false` for a single "
+      .. "attempt, or a function `(err, attempt)` that returns seconds, or nil to give up",
   },
   {
     name = "ordered",

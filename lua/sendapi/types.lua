@@ -27,7 +27,7 @@
 ---@field insecure_http boolean?
 
 ---@class sendapi.RetryPolicy
----@field attempts integer? at most, the first one included, 4
+---@field attempts integer? that a server saw, at most, 4; 1: a single one, seen or not
 ---@field first number?     seconds: the longest wait before the second attempt, 0.5
 ---@field longest number?   seconds: what doubling leads to, 8
 

@@ -55,6 +55,8 @@ static void header_is_whole(void)
     CHECK_INT(request->outcome.failure, FAILURE_NONE);
     CHECK_INT(request->outcome.status, 0);
     CHECK_SIZE(request->outcome.attempts, 0);
+    CHECK_SIZE(request->counted, 0);
+    CHECK(!request->outcome.unreached);
     CHECK(request->outcome.body == NULL);
     CHECK_SIZE(request->outcome.body_length, 0);
     CHECK(request->outcome.reason == NULL);

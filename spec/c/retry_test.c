@@ -16,34 +16,42 @@ static const struct row {
     const char *name;
     enum failure_class class;
     unsigned attempts;
+    unsigned counted;
     double left;
     double retry_after;
     double chance;
     double delay;
 } rows[] = {
-    {"first, whole jitter", CLASS_TRANSIENT, 1, 60, -1, 1, 0.5},
-    {"first, half of it", CLASS_TRANSIENT, 1, 60, -1, 0.5, 0.25},
-    {"first, none of it", CLASS_TRANSIENT, 1, 60, -1, 0, 0},
-    {"doubled", CLASS_TRANSIENT, 2, 60, -1, 1, 1},
-    {"doubled again", CLASS_TRANSIENT, 3, 60, -1, 1, 2},
-    {"out of attempts", CLASS_TRANSIENT, 4, 60, -1, 1, -1},
-    {"long out of attempts", CLASS_TRANSIENT, 4000000000u, 60, -1, 0, -1},
-    {"throttled", CLASS_THROTTLED, 1, 60, -1, 1, 0.5},
-    {"delivered", CLASS_NONE, 1, 60, -1, 0, -1},
-    {"source", CLASS_SOURCE, 1, 60, 1, 0, -1},
-    {"message", CLASS_MESSAGE, 1, 60, 1, 0, -1},
-    {"local", CLASS_LOCAL, 1, 60, 1, 0, -1},
-    {"asked for", CLASS_TRANSIENT, 1, 60, 10, 0, 10},
-    {"asked for, spread", CLASS_TRANSIENT, 1, 60, 10, 0.5, 10.25},
-    {"asked for less", CLASS_THROTTLED, 2, 60, 0.25, 0.5, 0.5},
-    {"asked for nothing", CLASS_THROTTLED, 2, 60, 0, 0.5, 0.5},
-    {"asked for, out of attempts", CLASS_THROTTLED, 4, 60, 1, 0, -1},
-    {"just before the deadline", CLASS_TRANSIENT, 1, 0.5, -1, 0.99, 0.495},
-    {"upon the deadline", CLASS_TRANSIENT, 1, 0.5, -1, 1, -1},
-    {"past the deadline", CLASS_TRANSIENT, 3, 1, -1, 0.75, -1},
-    {"asked for too much", CLASS_THROTTLED, 1, 60, 60, 0, -1},
-    {"deadline passed already", CLASS_TRANSIENT, 1, -1, -1, 0, -1},
-    {"deadline is now", CLASS_TRANSIENT, 1, 0, -1, 0, -1},
+    {"first, whole jitter", CLASS_TRANSIENT, 1, 1, 60, -1, 1, 0.5},
+    {"first, half of it", CLASS_TRANSIENT, 1, 1, 60, -1, 0.5, 0.25},
+    {"first, none of it", CLASS_TRANSIENT, 1, 1, 60, -1, 0, 0},
+    {"doubled", CLASS_TRANSIENT, 2, 2, 60, -1, 1, 1},
+    {"doubled again", CLASS_TRANSIENT, 3, 3, 60, -1, 1, 2},
+    {"out of attempts", CLASS_TRANSIENT, 4, 4, 60, -1, 1, -1},
+    {"long out of attempts", CLASS_TRANSIENT, 4000000000u, 4000000000u, 60, -1, 0, -1},
+    {"throttled", CLASS_THROTTLED, 1, 1, 60, -1, 1, 0.5},
+    {"delivered", CLASS_NONE, 1, 1, 60, -1, 0, -1},
+    {"source", CLASS_SOURCE, 1, 1, 60, 1, 0, -1},
+    {"message", CLASS_MESSAGE, 1, 1, 60, 1, 0, -1},
+    {"local", CLASS_LOCAL, 1, 1, 60, 1, 0, -1},
+    {"asked for", CLASS_TRANSIENT, 1, 1, 60, 10, 0, 10},
+    {"asked for, spread", CLASS_TRANSIENT, 1, 1, 60, 10, 0.5, 10.25},
+    {"asked for less", CLASS_THROTTLED, 2, 2, 60, 0.25, 0.5, 0.5},
+    {"asked for nothing", CLASS_THROTTLED, 2, 2, 60, 0, 0.5, 0.5},
+    {"asked for, out of attempts", CLASS_THROTTLED, 4, 4, 60, 1, 0, -1},
+    {"just before the deadline", CLASS_TRANSIENT, 1, 1, 0.5, -1, 0.99, 0.495},
+    {"upon the deadline", CLASS_TRANSIENT, 1, 1, 0.5, -1, 1, -1},
+    {"past the deadline", CLASS_TRANSIENT, 3, 3, 1, -1, 0.75, -1},
+    {"asked for too much", CLASS_THROTTLED, 1, 1, 60, 60, 0, -1},
+    {"deadline passed already", CLASS_TRANSIENT, 1, 1, -1, -1, 0, -1},
+    {"deadline is now", CLASS_TRANSIENT, 1, 1, 0, -1, 0, -1},
+    {"none counted", CLASS_TRANSIENT, 4, 0, 60, -1, 1, 3},
+    {"all but one counted", CLASS_TRANSIENT, 9, 3, 60, -1, 1, 3},
+    {"as many counted as may be", CLASS_TRANSIENT, 9, 4, 60, -1, 0, -1},
+    {"none counted of very many", CLASS_TRANSIENT, 4000000000u, 0, 60, -1, 1, 3},
+    {"none counted, past the deadline", CLASS_TRANSIENT, 9, 0, 3, -1, 1, -1},
+    {"none counted, asked for too much", CLASS_THROTTLED, 9, 0, 60, 60, 0, -1},
+    {"none counted, the message's fault", CLASS_MESSAGE, 9, 0, 60, -1, 0, -1},
 };
 
 static bool is_near(double actual, double expected)
@@ -58,6 +66,7 @@ static void delay_of_each_case(void)
         const struct row *row = &rows[i];
         struct retry_case retry = {.class = row->class,
                                    .attempts = row->attempts,
+                                   .counted = row->counted,
                                    .left = row->left,
                                    .retry_after = row->retry_after,
                                    .chance = row->chance};
@@ -75,16 +84,22 @@ static void delays_double_up_to_the_longest(void)
     double expected = 0.5;
     for (retry.attempts = 1; retry.attempts < 5000; retry.attempts++) {
         CHECK_NOTE("attempt %u", retry.attempts);
+        retry.counted = retry.attempts;
         CHECK(retry_delay(&policy, &retry) == expected);
         expected = expected * 2 < 300 ? expected * 2 : 300;
     }
+    retry.counted = retry.attempts;
     CHECK(retry_delay(&policy, &retry) < 0);
 }
 
 static void odd_policies(void)
 {
-    struct retry_case retry = {
-        .class = CLASS_TRANSIENT, .attempts = 1, .left = 60, .retry_after = -1, .chance = 1};
+    struct retry_case retry = {.class = CLASS_TRANSIENT,
+                               .attempts = 1,
+                               .counted = 1,
+                               .left = 60,
+                               .retry_after = -1,
+                               .chance = 1};
     struct retry_policy once = {.attempts = 1, .first = 1, .longest = 1};
     struct retry_policy none = {.attempts = 0};
     struct retry_policy at_once = {.attempts = 3, .first = 0, .longest = 5};
@@ -93,6 +108,9 @@ static void odd_policies(void)
     CHECK(retry_delay(&none, &retry) < 0);
     CHECK(retry_delay(&at_once, &retry) == 0);
     CHECK(retry_delay(&shorter, &retry) == 2);
+    retry.counted = 0; /* a single attempt is a single attempt */
+    CHECK(retry_delay(&once, &retry) < 0);
+    CHECK(retry_delay(&none, &retry) < 0);
 }
 
 /* The first of `attempts` waits is at most the ceiling; what was asked for is never undercut. */
@@ -104,6 +122,7 @@ static void jitter_stays_in_its_bounds(void)
         struct retry_case retry = {
             .class = CLASS_THROTTLED,
             .attempts = 1 + (unsigned)random_below(&random, 3),
+            .counted = (unsigned)random_below(&random, 4),
             .left = (double)random_below(&random, 200) / 10,
             .retry_after = asked,
             .chance = (double)random_below(&random, 1001) / 1000,
@@ -218,7 +237,7 @@ static void full_bucket_is_open(void)
     struct retry_bucket bucket;
     retry_bucket_init(&bucket);
     CHECK(retry_bucket_opens(&bucket) <= 0);
-    retry_bucket_spend(&bucket, 5, 0.5);
+    CHECK(!retry_bucket_spend(&bucket, 5, 0.5));
     retry_bucket_succeeded(&bucket);
     CHECK(retry_bucket_opens(&bucket) <= 5);
     CHECK_SIZE(bucket.tokens, RETRY_TOKENS);
@@ -230,6 +249,7 @@ static void bucket_closes_with_its_last_token(void)
     retry_bucket_init(&bucket);
     for (unsigned i = 1; i < RETRY_TOKENS; i++) {
         retry_bucket_failed(&bucket, 100, 0);
+        CHECK(bucket.not_before <= 0); /* without a pause there is none */
         CHECK_SIZE(bucket.tokens, RETRY_TOKENS - i);
         CHECK(retry_bucket_opens(&bucket) <= 100);
     }
@@ -243,7 +263,7 @@ static void probes_are_a_second_apart(void)
     struct retry_bucket bucket = empty_bucket(100);
     double now = 101;
     for (int i = 0; i <= 10; i++) {
-        retry_bucket_spend(&bucket, now, i / 10.0);
+        CHECK(retry_bucket_spend(&bucket, now, i / 10.0));
         CHECK(is_near(retry_bucket_opens(&bucket), now + 0.5 + i / 10.0));
         retry_bucket_failed(&bucket, now + 0.1, 0);
         CHECK_SIZE(bucket.tokens, 0);
@@ -257,6 +277,7 @@ static void success_opens_the_bucket(void)
     struct retry_bucket bucket = empty_bucket(100);
     retry_bucket_succeeded(&bucket);
     CHECK_SIZE(bucket.tokens, 1);
+    CHECK(!retry_bucket_spend(&bucket, 100, 1)); /* it counts again */
     CHECK(retry_bucket_opens(&bucket) <= 100);
     retry_bucket_failed(&bucket, 200, 0);
     CHECK(retry_bucket_opens(&bucket) == 201);
@@ -287,7 +308,7 @@ static void later_of_pause_and_probe_counts(void)
     CHECK(retry_bucket_opens(&bucket) == 101);
     retry_bucket_failed(&bucket, 100, 60);
     CHECK(retry_bucket_opens(&bucket) == 160);
-    retry_bucket_spend(&bucket, 160, 0);
+    CHECK(retry_bucket_spend(&bucket, 160, 0));
     CHECK(retry_bucket_opens(&bucket) == 160.5);
 }
 

@@ -21,6 +21,8 @@ static void check_url(const char *url, const char *ca_file, enum failure failure
     struct request *answer = exchange(engine, endpoint);
     CHECK_NOTE("%.80s", url);
     if (answer != NULL) {
+        /* what libcurl will not so much as try says nothing of a server */
+        CHECK(answer->outcome.unreached || failure == FAILURE_CONNECTION_FAILED);
         CHECK(answer->outcome.reason != NULL && answer->outcome.reason[0] != '\0');
         CHECK(answer->outcome.body == NULL);
     }
@@ -77,6 +79,17 @@ static void url_that_libcurl_refuses(void)
     free(url);
 }
 
+/* One request ends in that failure, for want of a server or not. */
+static void check_unreached(struct engine *engine, struct endpoint *endpoint, enum failure failure,
+                            bool unreached)
+{
+    struct request *answer = exchange(engine, endpoint);
+    if (answer != NULL) {
+        CHECK_INT(answer->outcome.unreached, unreached);
+    }
+    check_outcome(CHECK_AT, answer, failure, 0);
+}
+
 /* The queue of connections is full and nobody takes from it, so that no more are answered. */
 static void connection_that_is_not_taken(void)
 {
@@ -99,7 +112,7 @@ static void connection_that_is_not_taken(void)
     struct endpoint *endpoint = endpoint_new(&settings);
     struct engine *engine = new_engine();
     double began = server_now();
-    CHECK_EXCHANGE(engine, endpoint, FAILURE_TIMEOUT, 0);
+    check_unreached(engine, endpoint, FAILURE_TIMEOUT, true);
     CHECK(server_now() - began < 4);
     engine_free(engine);
     endpoint_release(endpoint);
@@ -107,6 +120,30 @@ static void connection_that_is_not_taken(void)
         (void)close(waiting[i]);
     }
     (void)close(listener);
+}
+
+/* By a new connection, and by one that served before: the latter is one that libcurl times afresh.
+ */
+static void silence_is_told_from_absence(void)
+{
+    static const struct server_plan plans[] = {OK_PLAN,
+                                               PLAN("/silent", NULL, .end = SERVER_IGNORES)};
+    struct server *server = server_start(plans, 2);
+    struct exchange_url url = url_at(server->port, "/silent");
+    struct endpoint_settings settings = usual_settings(url.text);
+    settings.timeout = 0.1;
+    struct endpoint *mute = endpoint_new(&settings);
+    struct endpoint *fine = endpoint_at(server, "/ok");
+    struct engine *engine = new_engine();
+    check_unreached(engine, mute, FAILURE_TIMEOUT, false);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EXCHANGE(engine, fine, FAILURE_NONE, 200);
+        check_unreached(engine, mute, FAILURE_TIMEOUT, false);
+    }
+    engine_free(engine);
+    endpoint_release(mute);
+    endpoint_release(fine);
+    server_stop(server);
 }
 
 /* ---- TLS, as far as no certificate is needed ---- */
@@ -303,6 +340,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(url_of_another_protocol),
     CHECK_CASE(url_that_libcurl_refuses),
     CHECK_CASE(connection_that_is_not_taken),
+    CHECK_CASE(silence_is_told_from_absence),
     CHECK_CASE(server_that_speaks_no_tls),
     CHECK_CASE(authorities_that_cannot_be_read),
     CHECK_CASE(request_arrives_as_it_is),

@@ -191,6 +191,7 @@ static void check_row(const struct row *row, const struct request *answer)
     }
     CHECK_INT(outcome->status, row->status < 0 ? outcome->status : row->status);
     CHECK_SIZE(outcome->attempts, 1);
+    CHECK(!outcome->unreached); /* the server was there */
     CHECK(outcome->reason == NULL || is_without_answer(outcome));
     CHECK(outcome->reason != NULL || may_lack_reason(outcome));
     CHECK((outcome->body == NULL) == (outcome->body_length == 0));
