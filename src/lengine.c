@@ -202,10 +202,10 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
                                     struct endpoint *endpoint, const struct manner *manner,
                                     enum failure *failure)
 {
-    char signature[HMAC_HEX];
+    unsigned char signature[HMAC_BYTES];
     struct buffer *body = &encoder->buffer;
     *failure = FAILURE_NO_MEMORY;
-    if (!hmac_sign(signer, buffer_bytes(body), body->length, signature)) {
+    if (!hmac_digest(signer, buffer_bytes(body), body->length, signature)) {
         return NULL;
     }
     if (!endpoint_admit(endpoint, body->length)) {
@@ -219,7 +219,7 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
         endpoint_withdraw(endpoint, length);
         return NULL;
     }
-    memcpy(request->signature, signature, HMAC_HEX);
+    memcpy(request->signature, signature, HMAC_BYTES);
     request->submitted = clock_now();
     request->deadline = request->submitted + manner->seconds;
     request->ephemeral = manner->ephemeral;
