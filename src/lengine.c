@@ -6,10 +6,10 @@
  *     Where a client's requests go: see lendpoint.c.
  *
  * engine:submit(endpoint, signer, schema, params, lane, deadline, ephemeral, skip)
- *   -> ticket | nil, problem
+ *   -> ticket, generation | nil, problem
  *     Checks, writes, signs and queues; never waits. `lane`: the key of a conversation, or nil for
  *     no order. `deadline`: seconds from now. `ephemeral`: worth nothing when late. `skip`: not sent
- *     at all, but answered as delivered.
+ *     at all, but answered as delivered. `generation`: as of engine:forsake.
  *
  * engine:take() -> ticket, failure, question
  *     The next answer, or nothing. `failure` is nil when it was delivered, else { code, class,
@@ -245,7 +245,8 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
         return refuse(L, FAILURE_NO_MEMORY);
     }
     lua_pushinteger(L, (lua_Integer)ticket);
-    return 1;
+    lua_pushinteger(L, (lua_Integer)self->generation);
+    return 2;
 }
 
 /* upvalue 1: the state's encoder */
