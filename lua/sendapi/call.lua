@@ -102,7 +102,7 @@ end
 ---@return sendapi.Operation
 local function new_operation(client, action)
   local resolved = client.options
-  return {
+  local operation = {
     client = client,
     action = action.name,
     schema = M.compile(action, resolved),
@@ -111,6 +111,8 @@ local function new_operation(client, action)
     ephemeral = action.ephemeral,
     deadline = action.ephemeral and TYPING_DEADLINE or resolved.deadline,
   }
+  client.operations[action] = operation
+  return operation
 end
 
 local function lane_of(operation, params, given)
@@ -155,20 +157,6 @@ local function submit_typing(operation, params, given)
   return ticket, answer
 end
 
---- Waits for the outcome.
-local function await(host, ticket, generation, operation)
-  local entry = { client = operation.client, action = operation.action }
-  engine.expect(ticket, generation, entry)
-  if host.accepted then
-    host.accepted()
-  end
-  host.await(entry)
-  if entry.failure then
-    return nil, errors.new(entry.failure, operation.action)
-  end
-  return true
-end
-
 --- Makes the call. Raises nothing but what the runtime refuses, as a message.
 ---@param client table the client's state
 ---@param action sendapi.Action
@@ -187,21 +175,23 @@ function M.run(client, action, params, given, callback)
   if misuse then
     return nil, nil, misuse
   end
-  local operation = client.operations[action]
-  if not operation then
-    operation = new_operation(client, action)
-    client.operations[action] = operation
-  end
+  local operation = client.operations[action] or new_operation(client, action)
   local send = operation.ephemeral and submit_typing or submit
   local ticket, answer = send(operation, params, given)
   if not ticket then
     return nil, errors.new(answer, action.name)
-  elseif not callback then
-    return await(host, ticket, answer, operation)
   end
-  engine.expect(ticket, answer, operation, callback)
+  local entry = callback and operation or { client = client, action = action.name }
+  engine.expect(ticket, answer, entry, callback)
   if host.accepted then
     host.accepted()
+  end
+  if callback then
+    return true
+  end
+  host.await(entry)
+  if entry.failure then
+    return nil, errors.new(entry.failure, action.name)
   end
   return true
 end
