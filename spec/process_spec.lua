@@ -272,6 +272,33 @@ describe("#house a program", function()
       }, arrived(is_waited_for))
     end)
 
+    it("calls the child's own function when a call is the first thing it does", function()
+      forks [[
+        local client = new("plain")
+        local of_parent, of_child = 0, 0
+        for i = 1, 3 do
+          client.messages:create(message("parent " .. i), function()
+            of_parent = of_parent + 1
+          end)
+        end
+        local pid = host.fork()
+        if pid == 0 then
+          for i = 1, 3 do
+            assert(client.messages:create(message("child " .. i), function(ok)
+              of_child = of_child + (ok and 1 or 0)
+            end))
+          end
+          assert(client:flush(5))
+          assert(of_parent == 0 and of_child == 3)
+          host.quit(0)
+        end
+        assert(client:flush(5))
+        assert(of_parent == 3 and of_child == 0)
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
+      check_arrived({ "parent ", "child " }, 3)
+    end)
+
     it("and whose child ends without a call: at once, sending nothing", function()
       local result = forks [[
         local client = new("late", { connections = 2 })

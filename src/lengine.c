@@ -6,10 +6,10 @@
  *     Where a client's requests go: see lendpoint.c.
  *
  * engine:submit(endpoint, signer, schema, params, lane, deadline, ephemeral, skip)
- *   -> ticket | nil, problem
+ *   -> ticket, generation | nil, problem
  *     Checks, writes, signs and queues; never waits. `lane`: the key of a conversation, or nil for
  *     no order. `deadline`: seconds from now. `ephemeral`: worth nothing when late. `skip`: not sent
- *     at all, but answered as delivered.
+ *     at all, but answered as delivered. `generation`: as of engine:forsake.
  *
  * engine:take() -> ticket, failure, question
  *     The next answer, or nothing. `failure` is nil when it was delivered, else { code, class,
@@ -202,10 +202,10 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
                                     struct endpoint *endpoint, const struct manner *manner,
                                     enum failure *failure)
 {
-    char signature[HMAC_HEX];
+    unsigned char signature[HMAC_BYTES];
     struct buffer *body = &encoder->buffer;
     *failure = FAILURE_NO_MEMORY;
-    if (!hmac_sign(signer, buffer_bytes(body), body->length, signature)) {
+    if (!hmac_digest(signer, buffer_bytes(body), body->length, signature)) {
         return NULL;
     }
     if (!endpoint_admit(endpoint, body->length)) {
@@ -219,7 +219,7 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
         endpoint_withdraw(endpoint, length);
         return NULL;
     }
-    memcpy(request->signature, signature, HMAC_HEX);
+    memcpy(request->signature, signature, HMAC_BYTES);
     request->submitted = clock_now();
     request->deadline = request->submitted + manner->seconds;
     request->ephemeral = manner->ephemeral;
@@ -245,7 +245,8 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
         return refuse(L, FAILURE_NO_MEMORY);
     }
     lua_pushinteger(L, (lua_Integer)ticket);
-    return 1;
+    lua_pushinteger(L, (lua_Integer)self->generation);
+    return 2;
 }
 
 /* upvalue 1: the state's encoder */

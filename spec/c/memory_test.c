@@ -127,6 +127,8 @@ static void counted_free(void *block)
 #define buffer_take refused_buffer_take
 #define hmac_new refused_hmac_new
 #define hmac_free refused_hmac_free
+#define hmac_digest refused_hmac_digest
+#define hmac_hex refused_hmac_hex
 #define hmac_sign refused_hmac_sign
 #define hmac_verify refused_hmac_verify
 #define endpoint_new refused_endpoint_new
@@ -546,7 +548,7 @@ static struct request *sign_request(struct endpoint *endpoint)
     struct request *request = request_from_buffer(&buffer, endpoint, "lane", 4);
     buffer_release(&buffer);
     if (request != NULL) {
-        memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+        exchange_sign(request);
         request->submitted = clock_now();
         request->deadline = request->submitted + EXCHANGE_DEADLINE;
         CHECK(endpoint_admit(endpoint, request->length));

@@ -6,8 +6,6 @@ local M = {}
 -- Seconds. The wait is cut up so that Lua runs in between and an interrupt (Ctrl-C) gets through.
 local SLICE = 0.2
 
-function M.prepare() end
-
 function M.await(entry)
   while true do
     engine.collect()
