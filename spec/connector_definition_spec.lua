@@ -91,7 +91,7 @@ describe("a definition is refused", function()
 
   it("with names that no action can have", function()
     local tail = ": expected letters, digits and '_'"
-    for shown, name in pairs { ["mark as"] = "mark as", ["a.b"] = "a.b", ["a?"] = "a\0", [""] = "" } do
+    for shown, name in pairs { ["a b"] = "a b", ["a.b"] = "a.b", ["a?"] = "a\0", [""] = "" } do
       assert_refused(
         ("threads: '%s' cannot be the name of an operation%s"):format(shown, tail),
         { threads = { [name] = handler } }
@@ -120,22 +120,18 @@ describe("a definition is refused", function()
       { typing = { "strat" } }
     )
     assert_refused("status: there is no operation '7'", { status = { 7 } })
-    assert_refused("users: expected true or a list of operations, got a string", { users = "create" })
-    assert_refused(
-      "users: expected true or a list of operations, got a table",
-      { users = { [3] = "create" } }
-    )
+    local expected = "users: expected true or a list of operations, got a "
+    assert_refused(expected .. "string", { users = "create" })
+    assert_refused(expected .. "table", { users = { [3] = "create" } })
   end)
 
   it("with settings of the wrong type", function()
     assert_refused("log: expected a function, got a string", { log = "stderr" })
     assert_refused("extra_fields: expected a boolean, got a number", { extra_fields = 1 })
-    assert_refused("options: expected a list of strings, got a string", { options = "messages.text" })
-    assert_refused("options: expected a list of strings, got a number in it", { options = { 1 } })
-    assert_refused(
-      "options: expected a list of strings",
-      { options = { a = "view.messaging" } }
-    )
+    local expected = "options: expected a list of strings"
+    assert_refused(expected .. ", got a string", { options = "messages.text" })
+    assert_refused(expected .. ", got a number in it", { options = { 1 } })
+    assert_refused(expected, { options = { a = "view.messaging" } })
   end)
 
   it("with a store that is none", function()
@@ -145,7 +141,8 @@ describe("a definition is refused", function()
         error "no such field"
       end,
     })
-    for _, store in ipairs { true, 1, "redis", {}, { get = handler }, handler, io.stdout, strict } do
+    local half = { get = handler }
+    for _, store in ipairs { true, 1, "redis", {}, half, handler, io.stdout, strict } do
       assert_refused(text, { store = store })
     end
   end)

@@ -6,6 +6,7 @@
 -- message, or raises; then the create goes on without the store, and the log says so.
 local answer = require "sendapi.connector.answer"
 local core = require "sendapi.core"
+local log = require "sendapi.log"
 local options = require "sendapi.options"
 
 local M = {}
@@ -35,7 +36,7 @@ local function call(context, method, ...)
   if fine and (value or message == nil or message == "exists") then
     return value
   end
-  local reason = options.printable(fine and message or value)
+  local reason = options.printable(log.text(fine and message or value))
   context.log("warn", ("connector: the store cannot %s: %s"):format(method, reason))
   return nil
 end
