@@ -1,5 +1,6 @@
 -- `sendapi.source`: both directions made from what is said once.
 local cjson = require "cjson"
+local host = require "sendapi.sandbox.host"
 local raising = require "spec.support.raising"
 local sendapi = require "sendapi"
 local support = require "spec.support.connector"
@@ -113,8 +114,20 @@ describe("a source", function()
     for _, token in ipairs { "new", "old" } do
       assert.are.equal(200, (support.send(connector, support.body "implementation.info", token)))
     end
-    client = source:client()
-    assert.is_table(client)
+  end)
+
+  it("signs with the first of them", function()
+    local sandbox = assert(host.start { sources = { plain = { token = "new" } } })
+    local function code_of(tokens)
+      local source = sendapi.source { id = "plain", token = tokens, base_url = sandbox.http }
+      client = source:client { retry = false }
+      local ok, err = client.messages:create(support.message "1")
+      client:close()
+      return ok and "delivered" or err.code
+    end
+    local codes = { code_of { "new", "old" }, code_of "new", code_of { "old", "new" } }
+    sandbox:stop()
+    assert.are.same({ "delivered", "delivered", "invalid_signature" }, codes)
   end)
 
   it("is not changed by what happens later to what it was made of", function()
