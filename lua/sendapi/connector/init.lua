@@ -50,6 +50,7 @@ local function new_state(tokens, definition, info)
   local state = {
     log = log.guarded(definition.log),
     store = definition.store,
+    scopes = {},
     operations = { [INFO] = { kind = "info" } },
     signers = {},
     info = info,
