@@ -74,7 +74,7 @@ complaints.change = complaints.show
 
 --- The action and the params of a body; or nil, the refusal and the reason.
 local function parts_of(body)
-  local is_json, given = json.decode(body)
+  local is_json, given = json.decode_unambiguous(body)
   if not is_json then
     return nil, refusals.not_json, given
   elseif json.type(given) ~= "object" then
