@@ -51,6 +51,7 @@ build = {
     ["sendapi.version"] = "lua/sendapi/version.lua",
     ["sendapi.connector.answer"] = "lua/sendapi/connector/answer.lua",
     ["sendapi.connector.definition"] = "lua/sendapi/connector/definition.lua",
+    ["sendapi.connector.nginx"] = "lua/sendapi/connector/nginx.lua",
     ["sendapi.connector.options"] = "lua/sendapi/connector/options.lua",
     ["sendapi.connector.page"] = "lua/sendapi/connector/page.lua",
     ["sendapi.connector.request"] = "lua/sendapi/connector/request.lua",
