@@ -58,8 +58,10 @@ build = {
     ["sendapi.sandbox.host"] = "lua/sendapi/sandbox/host.lua",
     ["sendapi.sandbox.nginx"] = "lua/sendapi/sandbox/nginx.lua",
     ["sendapi.sandbox.plan"] = "lua/sendapi/sandbox/plan.lua",
+    ["sendapi.sandbox.poller"] = "lua/sendapi/sandbox/poller.lua",
     ["sendapi.sandbox.rules"] = "lua/sendapi/sandbox/rules.lua",
     ["sendapi.sandbox.shell"] = "lua/sendapi/sandbox/shell.lua",
+    ["sendapi.sandbox.wire"] = "lua/sendapi/sandbox/wire.lua",
     ["sendapi.core"] = {
       sources = {
         "src/base64.c",
