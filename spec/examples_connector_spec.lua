@@ -66,7 +66,8 @@ describe("#house the example", function()
 
     it("runs in nginx", function()
       local replies = directory:path_of "replies"
-      running = nginx.start_example("examples/connector", { SENDAPI_TOKEN = TOKEN, REPLIES = replies })
+      local variables = { SENDAPI_TOKEN = TOKEN, REPLIES = replies }
+      running = nginx.start_example("examples/connector", variables)
       is_real_time_only(running.url .. "/connector", replies)
       conforms(running.url .. "/connector")
       assert.same({}, running:complaints())
@@ -90,8 +91,9 @@ describe("#house the example", function()
       assert.truthy(shell.wait_until(function()
         return shell.run("test -S " .. socket).status == 0
       end, 10))
-      local comment = shell.read_file("examples/connector/any_server.lua"):match "location.-\n%-%-   }"
-      local location = comment:gsub("\n%-%-", "\n"):gsub("/run/connector.sock", socket)
+      local program = shell.read_file "examples/connector/any_server.lua"
+      local location = program:match("location.-\n%-%-   }"):gsub("\n%-%-", "\n")
+      location = location:gsub("/run/connector.sock", socket)
       local conf = [[
         pid nginx.pid;
         error_log error.log notice;
@@ -145,7 +147,8 @@ describe("#house the example", function()
     local function add_many(count)
       with_posts(([[
         for number = 1, %d do
-          posts.add { thread = "t" .. number %% 3, author = "7", name = "Ann", body = "Post " .. number }
+          local thread = "t" .. number %% 3
+          posts.add { thread = thread, author = "7", name = "Ann", body = "Post " .. number }
         end]]):format(count))
     end
 
@@ -186,7 +189,8 @@ describe("#house the example", function()
       assert.equal(3, #assert(poller:synchronise()).messages)
       local spam = assert(poller:perform("messages.spam", { id = "2" }))
       assert.same({ "delete", "ham" }, spam.actions)
-      assert.same({ "delete", "spam" }, assert(poller:perform("messages.ham", { id = "2" })).actions)
+      local ham = assert(poller:perform("messages.ham", { id = "2" }))
+      assert.same({ "delete", "spam" }, ham.actions)
       poller.lost = 1
       assert.equal("2", assert(poller:perform("messages.delete", { id = "2" })).id)
       local _, problem = poller:show("messages", "2")

@@ -176,7 +176,7 @@ function M.file()
   local key, name = key_of(request), text_of(request, "name", 200):gsub("[%c/\\]", "_")
   ngx.req.read_body()
   local path = ngx.req.get_body_file()
-  if not path then
+  if not path or ngx.var.http_content_length == "0" then
     return refuse(400, "The file is empty.")
   end
   return deliver(thread, key, { attachments = { sendapi.file(path, { filename = name }) } }, name)

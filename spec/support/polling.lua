@@ -13,8 +13,12 @@ local polling = {}
 function polling.of(url, token)
   local self
   local function exchange(body, signature)
-    local headers = { "Content-Type: application/json", "X-SMCCSDK-SIGNATURE: " .. signature }
-    local answer, message = core.exchange { url = url, body = body, headers = headers, timeout = 20 }
+    local answer, message = core.exchange {
+      url = url,
+      body = body,
+      headers = { "Content-Type: application/json", "X-SMCCSDK-SIGNATURE: " .. signature },
+      timeout = 20,
+    }
     if not answer then
       return nil, message
     elseif self.lost > 0 then
