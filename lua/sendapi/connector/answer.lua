@@ -1,6 +1,7 @@
 --- What a handler returned, as the bytes that answer the request.
 local core = require "sendapi.core"
 local json = require "sendapi.json"
+local log = require "sendapi.log"
 local schema = require "sendapi.schema"
 
 local M = {}
@@ -141,8 +142,7 @@ end
 
 --- For xpcall: what was raised, and where.
 local function traced(problem)
-  local is_text, text = pcall(tostring, problem)
-  return debug.traceback(is_text and text or type(problem), 2)
+  return debug.traceback(log.text(problem), 2)
 end
 
 --- Calls the handler and writes what it returned. A handler may yield; where Lua's own xpcall
@@ -150,17 +150,19 @@ end
 ---@param operation sendapi.connector.Operation
 ---@param request sendapi.ConnectorRequest
 ---@param signer userdata
----@param log fun(level: string, message: string)
+---@param report fun(level: string, message: string)
 ---@return string bytes
 ---@return string signature
 ---@return boolean succeeded false: it is a resource error
-function M.make(operation, request, signer, log)
+function M.make(operation, request, signer, report)
   local fine, value, problem = xpcall(function()
     return operation.handler(request.params, request)
   end, traced)
   if not fine then
-    local text = type(value) == "string" and value or type(value)
-    log("error", ("connector: %s: its handler raised: %s"):format(operation.name, text))
+    report(
+      "error",
+      ("connector: %s: its handler raised: %s"):format(operation.name, log.text(value))
+    )
     local bytes, signature = M.failure(signer)
     return bytes, signature, false
   elseif not value and problem ~= nil then
@@ -169,7 +171,7 @@ function M.make(operation, request, signer, log)
   end
   local bytes, signature = written(operation, value, signer)
   if not bytes then
-    log("error", ("connector: %s: %s"):format(operation.name, signature))
+    report("error", ("connector: %s: %s"):format(operation.name, signature))
     bytes, signature = M.failure(signer)
     return bytes, signature, false
   end
