@@ -3,6 +3,7 @@ local nginx = require "spec.support.nginx"
 local polling = require "spec.support.polling"
 local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
+local sockets = require "cqueues.socket"
 local temporary = require "spec.support.temporary"
 
 local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d.%d"
@@ -75,7 +76,7 @@ describe("#house the example", function()
   end)
 
   describe("any_server.lua", function()
-    local pid
+    local pid, socket, output
 
     after_each(function()
       shell.run("kill " .. pid)
@@ -83,10 +84,9 @@ describe("#house the example", function()
 
     --- Starts it, and an nginx without Lua before it, by the location in its comment.
     local function start(replies)
-      local socket = directory:path_of "connector.sock"
+      socket, output = directory:path_of "connector.sock", directory:path_of "output"
       local command = "cd examples/connector && SENDAPI_TOKEN=%s REPLIES=%s "
         .. "%s any_server.lua %s >%s 2>&1 & echo $!"
-      local output = directory:path_of "output"
       pid = shell.run(command:format(TOKEN, replies, LUA, socket, output)).output:match "%d+"
       assert.truthy(shell.wait_until(function()
         return shell.run("test -S " .. socket).status == 0
@@ -121,7 +121,22 @@ describe("#house the example", function()
       local status, body = running:get "/connector"
       assert.equal(405, status)
       assert.equal("Method not allowed", body)
+      assert.equal("", shell.read_file(output):gsub("sendapi: warn: connector: [^\n]+\n", ""))
       assert.same({}, running:complaints())
+    end)
+
+    it("lives on after what is not SCGI, or ends early", function()
+      local replies = directory:path_of "replies"
+      local inputs = { "", "7", ":", "x", "3:abc", "3:abc;", "9999999:", "0:,", "99:a\0b" }
+      start(replies)
+      for _, bytes in ipairs(inputs) do
+        local connection = sockets.connect { path = socket }
+        connection:setmode("b", "b")
+        assert(connection:write(bytes))
+        connection:flush()
+        connection:close()
+      end
+      is_real_time_only(running.url .. "/connector", replies)
     end)
   end)
 

@@ -1,12 +1,11 @@
--- luacheck: std ngx_lua
 --- A connector for a source that is real-time only: what customers write is sent by the client when
 -- they write it, so there is nothing to list; an agent's reply is handed on.
 local sendapi = require "sendapi"
 
 --- Here a line of a file. Yours: the way to the customer whose thread it is.
-local function hand_on(thread_id, text)
+local function hand_on(reply)
   local file = assert(io.open(os.getenv "REPLIES" or "replies.txt", "a"))
-  file:write(thread_id, "\t", (text:gsub("%c", " ")), "\n")
+  file:write(reply.thread_id or "", "\t", ((reply.body or ""):gsub("%c", " ")), "\n")
   file:close()
 end
 
@@ -16,7 +15,7 @@ return sendapi.connector(os.getenv "SENDAPI_TOKEN", {
       return {}
     end,
     create = function(params)
-      hand_on(params.thread_id, params.body)
+      hand_on(params)
       return { id = "reply-" .. params.content_id }
     end,
   },

@@ -13,6 +13,7 @@ local LIFE = 86400 -- seconds
 local KEPT = 200 -- events of a thread
 
 local dict = ngx.shared.chat
+local token = os.getenv "SENDAPI_TOKEN" or error "SENDAPI_TOKEN is not set"
 
 --- A new visitor's secret: 32 hexadecimal digits.
 function M.new_secret()
@@ -30,7 +31,7 @@ function M.thread_of_secret(secret)
   if type(secret) ~= "string" or #secret ~= 32 or secret:find "%X" then
     return nil
   end
-  return "chat-" .. sendapi.sign(os.getenv "SENDAPI_TOKEN", "thread of " .. secret):sub(1, 32)
+  return "chat-" .. sendapi.sign(token, "thread of " .. secret):sub(1, 32)
 end
 
 --- Notes that a thread is in use.

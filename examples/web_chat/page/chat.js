@@ -88,7 +88,7 @@ function contents(message) {
     parts.push(element("p", {}, message.text));
   }
   if (message.file) {
-    parts.push(element("p", {}, "📎 " + message.file));
+    parts.push(element("p", {}, "Attached: " + message.file));
   }
   parts.push(...(message.attachments || []).map(attachment));
   if (message.cards) {
@@ -122,17 +122,25 @@ function add(made) {
   }
 }
 
-// A message of the visitor replaces what stood for it while it was under way.
+// What stood for a message while it was under way, and its note when it seemed to have failed.
+function replacePending(key, made) {
+  const waiting = pending.get(key);
+  const next = waiting.nextElementSibling;
+  if (next && next.classList.contains("failed")) {
+    next.remove();
+  }
+  waiting.replaceWith(made);
+  pending.delete(key);
+}
+
 function showMessage(message) {
   if (shown.has(message.id)) {
     return;
   }
   const key = message.id.slice(message.id.lastIndexOf(".") + 1);
   const made = element("article", { class: "message " + message.from }, ...contents(message));
-  const waiting = pending.get(key);
-  if (waiting) {
-    waiting.replaceWith(made);
-    pending.delete(key);
+  if (pending.has(key)) {
+    replacePending(key, made);
   } else {
     add(made);
   }
