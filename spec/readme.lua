@@ -51,10 +51,6 @@ function parts.quickstart()
   return "```lua\n" .. read "examples/quickstart.lua" .. "```"
 end
 
-function parts.connector()
-  return "```lua\n" .. read "examples/connector/realtime_only.lua" .. "```"
-end
-
 function parts.location()
   return "```nginx\n" .. read "examples/connector/location.conf" .. "```"
 end

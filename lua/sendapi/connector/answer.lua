@@ -1,6 +1,5 @@
 --- What a handler returned, as the bytes that answer the request.
 local core = require "sendapi.core"
-local json = require "sendapi.json"
 local log = require "sendapi.log"
 local schema = require "sendapi.schema"
 
@@ -29,23 +28,34 @@ local object_types = {
   threads = schema.thread,
 }
 
---- An object of which only the id has to be there; what else is there is checked.
-local function with_id_alone(object_type)
+local function copy_of(field)
+  local copy = {}
+  for name, value in pairs(field) do
+    copy[name] = value
+  end
+  return copy
+end
+
+--- Of what a create answers only the id has to be there; what else is there is checked.
+local function relaxed(field)
+  return { field[1], field[2], required = field[1] == "id", flag = field.flag }
+end
+
+--- The objects of an operation: where one says nothing of its actions, it has those of its kind.
+local function object_type_of(operation)
   local fields = {}
-  for i, field in ipairs(object_type.fields) do
-    fields[i] = { field[1], field[2], required = field[1] == "id", flag = field.flag }
+  for i, field in ipairs(object_types[operation.object].fields) do
+    fields[i] = operation.kind == "create" and relaxed(field) or copy_of(field)
+    if field[1] == "actions" and #operation.actions > 0 then
+      fields[i].default = assert(core.compile(field[2]):encode(operation.actions))
+    end
   end
   return { kind = "object", fields = fields }
 end
 
 local function type_of(operation)
-  local object_type = object_types[operation.object]
-  if operation.kind == "list" then
-    return { kind = "array", of = object_type }
-  elseif operation.kind == "create" then
-    return with_id_alone(object_type)
-  end
-  return object_type
+  local object_type = object_type_of(operation)
+  return operation.kind == "list" and { kind = "array", of = object_type } or object_type
 end
 
 --- Prepares an operation for `make`, once.
@@ -86,41 +96,6 @@ local function resource_error(signer, problem)
   return M.failure(signer, rawget(problem, "message"), rawget(problem, "fatal") == true)
 end
 
---- A copy with the actions of its kind, where the object says nothing of them.
-local function with_actions(object, actions)
-  local given = type(object) ~= "table" or rawget(object, "actions")
-  if given and given ~= json.null then
-    return object
-  end
-  local copy = { actions = actions }
-  for name, value in next, object do
-    copy[name] = value ~= json.null and value or copy[name]
-  end
-  return copy
-end
-
---- The same keys, so that what is no sequence stays none.
-local function all_with_actions(list, actions)
-  if type(list) ~= "table" then
-    return list
-  end
-  local copy = {}
-  for key, object in next, list do
-    copy[key] = with_actions(object, actions)
-  end
-  return copy
-end
-
-local function completed(operation, value)
-  local actions = operation.actions
-  if #actions == 0 then
-    return value
-  elseif operation.kind == "list" then
-    return all_with_actions(value, actions)
-  end
-  return with_actions(value, actions)
-end
-
 local function is_absent(value)
   return value == nil or value == false or (type(value) == "table" and next(value) == nil)
 end
@@ -133,7 +108,7 @@ local function written(operation, value, signer)
   elseif value == nil or value == false then
     return nil, "its handler returned nothing"
   end
-  local bytes, signature = operation.schema:encode(completed(operation, value), signer)
+  local bytes, signature = operation.schema:encode(value, signer)
   if not bytes then
     return nil, signature.message
   end
