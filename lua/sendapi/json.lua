@@ -56,7 +56,8 @@ end
 
 --- `skeleton` is text with empty strings: a point in it stands in a number.
 local function has_strict_numbers(skeleton)
-  return not (skeleton:find "%.%D" or skeleton:find "%.$" or skeleton:find "%f[%.%d]%.")
+  return not skeleton:find(".", 1, true)
+    or not (skeleton:find "%.%D" or skeleton:find "%.$" or skeleton:find "%f[%.%d]%.")
 end
 
 --- How many keys all the objects in it have together; nil when a number is not finite.
@@ -89,7 +90,7 @@ function M.decode(text)
   if not is_decoded then
     return false, "it is not JSON, or too deep"
   end
-  local unescaped = text:gsub("\\.", "")
+  local unescaped = text:find("\\", 1, true) and text:gsub("\\.", "") or text
   if not has_strict_characters(text, unescaped) then
     return false, "it has bytes that JSON does not allow"
   end

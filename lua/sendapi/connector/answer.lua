@@ -1,6 +1,6 @@
 --- What a handler returned, as the bytes that answer the request.
 local core = require "sendapi.core"
-local json = require "sendapi.json"
+local log = require "sendapi.log"
 local schema = require "sendapi.schema"
 
 local M = {}
@@ -28,23 +28,34 @@ local object_types = {
   threads = schema.thread,
 }
 
---- An object of which only the id has to be there; what else is there is checked.
-local function with_id_alone(object_type)
+local function copy_of(field)
+  local copy = {}
+  for name, value in pairs(field) do
+    copy[name] = value
+  end
+  return copy
+end
+
+--- Of what a create answers only the id has to be there; what else is there is checked.
+local function relaxed(field)
+  return { field[1], field[2], required = field[1] == "id", flag = field.flag }
+end
+
+--- The objects of an operation: where one says nothing of its actions, it has those of its kind.
+local function object_type_of(operation)
   local fields = {}
-  for i, field in ipairs(object_type.fields) do
-    fields[i] = { field[1], field[2], required = field[1] == "id", flag = field.flag }
+  for i, field in ipairs(object_types[operation.object].fields) do
+    fields[i] = operation.kind == "create" and relaxed(field) or copy_of(field)
+    if field[1] == "actions" and #operation.actions > 0 then
+      fields[i].default = assert(core.compile(field[2]):encode(operation.actions))
+    end
   end
   return { kind = "object", fields = fields }
 end
 
 local function type_of(operation)
-  local object_type = object_types[operation.object]
-  if operation.kind == "list" then
-    return { kind = "array", of = object_type }
-  elseif operation.kind == "create" then
-    return with_id_alone(object_type)
-  end
-  return object_type
+  local object_type = object_type_of(operation)
+  return operation.kind == "list" and { kind = "array", of = object_type } or object_type
 end
 
 --- Prepares an operation for `make`, once.
@@ -85,41 +96,6 @@ local function resource_error(signer, problem)
   return M.failure(signer, rawget(problem, "message"), rawget(problem, "fatal") == true)
 end
 
---- A copy with the actions of its kind, where the object says nothing of them.
-local function with_actions(object, actions)
-  local given = type(object) ~= "table" or rawget(object, "actions")
-  if given and given ~= json.null then
-    return object
-  end
-  local copy = { actions = actions }
-  for name, value in next, object do
-    copy[name] = value ~= json.null and value or copy[name]
-  end
-  return copy
-end
-
---- The same keys, so that what is no sequence stays none.
-local function all_with_actions(list, actions)
-  if type(list) ~= "table" then
-    return list
-  end
-  local copy = {}
-  for key, object in next, list do
-    copy[key] = with_actions(object, actions)
-  end
-  return copy
-end
-
-local function completed(operation, value)
-  local actions = operation.actions
-  if #actions == 0 then
-    return value
-  elseif operation.kind == "list" then
-    return all_with_actions(value, actions)
-  end
-  return with_actions(value, actions)
-end
-
 local function is_absent(value)
   return value == nil or value == false or (type(value) == "table" and next(value) == nil)
 end
@@ -132,7 +108,7 @@ local function written(operation, value, signer)
   elseif value == nil or value == false then
     return nil, "its handler returned nothing"
   end
-  local bytes, signature = operation.schema:encode(completed(operation, value), signer)
+  local bytes, signature = operation.schema:encode(value, signer)
   if not bytes then
     return nil, signature.message
   end
@@ -141,8 +117,7 @@ end
 
 --- For xpcall: what was raised, and where.
 local function traced(problem)
-  local is_text, text = pcall(tostring, problem)
-  return debug.traceback(is_text and text or type(problem), 2)
+  return debug.traceback(log.text(problem), 2)
 end
 
 --- Calls the handler and writes what it returned. A handler may yield; where Lua's own xpcall
@@ -150,17 +125,19 @@ end
 ---@param operation sendapi.connector.Operation
 ---@param request sendapi.ConnectorRequest
 ---@param signer userdata
----@param log fun(level: string, message: string)
+---@param report fun(level: string, message: string)
 ---@return string bytes
 ---@return string signature
 ---@return boolean succeeded false: it is a resource error
-function M.make(operation, request, signer, log)
+function M.make(operation, request, signer, report)
   local fine, value, problem = xpcall(function()
     return operation.handler(request.params, request)
   end, traced)
   if not fine then
-    local text = type(value) == "string" and value or type(value)
-    log("error", ("connector: %s: its handler raised: %s"):format(operation.name, text))
+    report(
+      "error",
+      ("connector: %s: its handler raised: %s"):format(operation.name, log.text(value))
+    )
     local bytes, signature = M.failure(signer)
     return bytes, signature, false
   elseif not value and problem ~= nil then
@@ -169,7 +146,7 @@ function M.make(operation, request, signer, log)
   end
   local bytes, signature = written(operation, value, signer)
   if not bytes then
-    log("error", ("connector: %s: %s"):format(operation.name, signature))
+    report("error", ("connector: %s: %s"):format(operation.name, signature))
     bytes, signature = M.failure(signer)
     return bytes, signature, false
   end

@@ -3,6 +3,7 @@ local actions = require "sendapi.actions"
 local connector_options = require "sendapi.connector.options"
 local core = require "sendapi.core"
 local options = require "sendapi.options"
+local stores = require "sendapi.connector.store"
 
 -- The objects that Engage Digital asks for, and those that only the client sends.
 local POLLED = { "messages", "private_messages", "threads" }
@@ -170,15 +171,8 @@ local function complaint_of_locales(locales, definition)
   end
 end
 
-local function is_store(value)
-  local kind = type(value)
-  return (kind == "table" or kind == "userdata")
-    and type(value.get) == "function"
-    and type(value.set) == "function"
-end
-
 local function complaint_of_store(store)
-  if store ~= false and not is_store(store) then
+  if store ~= false and not (stores.has(store, "get") and stores.has(store, "set")) then
     return "store: expected something with the methods get and set, or false"
   end
 end

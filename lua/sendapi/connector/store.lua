@@ -6,6 +6,7 @@
 -- message, or raises; then the create goes on without the store, and the log says so.
 local answer = require "sendapi.connector.answer"
 local core = require "sendapi.core"
+local log = require "sendapi.log"
 local options = require "sendapi.options"
 
 local M = {}
@@ -35,14 +36,25 @@ local function call(context, method, ...)
   if fine and (value or message == nil or message == "exists") then
     return value
   end
-  local reason = options.printable(fine and message or value)
+  local reason = options.printable(log.text(fine and message or value))
   context.log("warn", ("connector: the store cannot %s: %s"):format(method, reason))
   return nil
 end
 
+--- Whether a store has a method, of which it may have any or none.
+---@param store any
+---@param method string
+---@return boolean
+function M.has(store, method)
+  local fine, value = pcall(function()
+    return store[method]
+  end)
+  return fine and type(value) == "function"
+end
+
 --- Marks the create as running; or gives what is kept of one that came before.
 local function begin(context, key)
-  if context.store.add and call(context, "add", key, RUNNING, RUNNING_SECONDS) then
+  if M.has(context.store, "add") and call(context, "add", key, RUNNING, RUNNING_SECONDS) then
     return nil
   end
   local kept = call(context, "get", key)
@@ -56,7 +68,7 @@ end
 local function finish(context, key, bytes)
   if bytes then
     call(context, "set", key, bytes, KEPT_SECONDS)
-  elseif context.store.delete then
+  elseif M.has(context.store, "delete") then
     call(context, "delete", key)
   else
     call(context, "set", key, FAILED, RUNNING_SECONDS)
@@ -85,12 +97,6 @@ function M.answer(context, operation, request, signer)
   finish(context, key, succeeded and bytes)
   return bytes, signature
 end
-
----@class sendapi.Store
----@field get fun(self, key: string): string|nil
----@field set fun(self, key: string, value: string, seconds: number)
----@field add (fun(self, key: string, value: string, seconds: number): boolean|nil)|nil
----@field delete fun(self, key: string)|nil
 
 --- A store in memory, for one Lua state: the entries in the order of their age, in a ring whose
 -- `next` is the oldest and whose `previous` is the newest.
