@@ -134,13 +134,17 @@ function nginx.start(options)
   return launch(self, values)
 end
 
---- A port by chance, below those that systems give to clients.
-local function random_port()
+--- A port that nobody uses, by chance, below those that systems give to clients.
+local function free_port()
   local file = assert(io.open("/dev/urandom", "rb"))
   file:setvbuf "no"
-  local high, low = file:read(2):byte(1, 2)
+  local used, port = shell.read_file "/proc/net/tcp", nil
+  repeat
+    local high, low = file:read(2):byte(1, 2)
+    port = 10240 + (high * 256 + low) % 21760
+  until not used:find((":%04X "):format(port), 1, true)
   file:close()
-  return 10240 + (high * 256 + low) % 21760
+  return port
 end
 
 local function start_example_at(port, from, variables)
@@ -168,7 +172,7 @@ end
 function nginx.start_example(from, variables)
   local started, result
   for _ = 1, 20 do
-    started, result = pcall(start_example_at, random_port(), from, variables)
+    started, result = pcall(start_example_at, free_port(), from, variables)
     if started or not tostring(result):find("Address already in use", 1, true) then
       break
     end
