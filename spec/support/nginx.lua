@@ -138,7 +138,8 @@ end
 local function free_port()
   local file = assert(io.open("/dev/urandom", "rb"))
   file:setvbuf "no"
-  local used, port = shell.read_file "/proc/net/tcp", nil
+  local used = shell.read_file "/proc/net/tcp"
+  local port
   repeat
     local high, low = file:read(2):byte(1, 2)
     port = 10240 + (high * 256 + low) % 21760
