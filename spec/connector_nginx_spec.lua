@@ -145,6 +145,15 @@ describe("#house a connector in nginx", function()
     assert.equal(0, times_seen "large")
   end)
 
+  it("keeps no body whose size is too large", function()
+    local kept = "buffered to a temporary file"
+    assert.equal(413, post(("x"):rep(21000000), { header = "00" }).status)
+    assert.is_nil(error_log():find(kept, 1, true))
+    assert.truthy(error_log():find("413 Request too large: it has 21000000 bytes", 1, true))
+    assert.equal(403, post(("x"):rep(5000000), { header = "00" }).status)
+    assert.truthy(error_log():find(kept, 1, true))
+  end)
+
   it("takes POST alone", function()
     for _, method in ipairs { "GET", "PUT", "DELETE", "OPTIONS" } do
       local status, body = running:get("/connector", "-i -X " .. method)
