@@ -85,15 +85,31 @@ describe("#house the example web_chat", function()
     return post(visitor, "/say", request)
   end
 
-  --- What a stream that was opened brings within moments, in order; and its bytes.
-  local function events_of(visitor, last)
-    local extra = ("-N --max-time 0.7 -H '%s' -H 'Last-Event-ID: %s'"):format(visitor, last or "")
-    local _, text = running:get("/events", extra)
-    local events = {}
+  --- Opens a stream of events, into a file.
+  local function listen(visitor, last)
+    local path = directory:path_of "stream"
+    local command = "curl -sN --max-time 60 -H '%s' -H 'Last-Event-ID: %s' %s/events >%s & echo $!"
+    local pid = shell.run(command:format(visitor, last or "", running.url, path)).output:match "%d+"
+    return path, pid
+  end
+
+  local function read_events(path)
+    local events, text = {}, shell.read_file(path)
     for data in text:gmatch "\ndata: ([^\n]*)\n\n" do
       events[#events + 1] = cjson.decode(data)
     end
     return events, text
+  end
+
+  --- What a stream that is opened brings at once, which are so many events; and its bytes.
+  local function events_of(visitor, count, last)
+    local path, pid = listen(visitor, last)
+    local came = shell.wait_until(function()
+      return #read_events(path) >= count and shell.read_file(path):find "^retry: %d+\n\n"
+    end, 15)
+    shell.run("kill " .. pid)
+    assert.truthy(came, "the events did not come")
+    return read_events(path)
   end
 
   local function received(action)
@@ -134,12 +150,12 @@ describe("#house the example web_chat", function()
     assert.equal("text", message.format)
     assert.equal(message.thread_id, message.author.id)
     assert.is_nil(message.thread_id:find(visitor:match "=(%x+)", 1, true))
-    local events, text = events_of(visitor)
+    local events, text = events_of(visitor, 1)
     assert.equal(1, #events)
     assert.equal("visitor", events[1].from)
     assert.equal(text_of_visitor, events[1].text)
     assert.is_nil(text:find("<", 1, true))
-    assert.same({}, (events_of((arrive()))))
+    assert.same({}, (events_of(arrive(), 0)))
     assert.same({}, running:complaints())
   end)
 
@@ -149,16 +165,14 @@ describe("#house the example web_chat", function()
     for _ = 1, 3 do
       assert.equal(200, (say(visitor, "Again", { key = key })))
     end
-    assert.equal(1, #events_of(visitor))
+    assert.equal(1, #events_of(visitor, 1))
   end)
 
   it("brings agents' replies to the open page, from any worker, each once", function()
     start()
     local visitor, thread = visitor_in_thread()
     assert(poller:synchronise())
-    local path = directory:path_of "stream"
-    local command = "curl -sN --max-time 20 -H '%s' %s/events >%s 2>&1 & echo $!"
-    local pid = shell.run(command:format(visitor, running.url, path)).output:match "%d+"
+    local path, pid = listen(visitor)
     assert.truthy(shell.wait_until(function()
       return shell.read_file(path):find("Hello", 1, true)
     end, 10))
@@ -171,8 +185,7 @@ describe("#house the example web_chat", function()
     end, 10))
     shell.run("kill " .. pid)
     local numbers, ids = {}, {}
-    for data in shell.read_file(path):gmatch "\ndata: ([^\n]*)\n\n" do
-      local event = cjson.decode(data)
+    for _, event in ipairs((read_events(path))) do
       numbers[#numbers + 1] = event.from == "agent" and tonumber(event.text:match "%d+") or nil
       assert.is_nil(ids[event.id])
       ids[event.id] = true
@@ -181,7 +194,7 @@ describe("#house the example web_chat", function()
     for number = 1, 20 do
       assert.equal(number, numbers[number])
     end
-    assert.equal(5, #events_of(visitor, "16"))
+    assert.equal(5, #events_of(visitor, 5, "16"))
     assert.same({}, running:complaints())
   end)
 
@@ -205,7 +218,7 @@ describe("#house the example web_chat", function()
       },
       html = "<b>",
     }))
-    local events, text = events_of(visitor)
+    local events, text = events_of(visitor, 2)
     assert.is_nil(text:find("<", 1, true))
     local reply = events[2]
     assert.equal(HOSTILE, reply.text)
@@ -246,7 +259,7 @@ describe("#house the example web_chat", function()
       items = { { title = "1" }, { subtitle = "no title" }, { title = "2" } },
     }
     send { type = "unknown", items = {} }
-    local events = events_of(visitor)
+    local events = events_of(visitor, 6)
     assert.same({ { title = "Red", payload = "r" }, { title = "Blue" } }, events[2].choices)
     assert.same({
       {
@@ -278,7 +291,7 @@ describe("#house the example web_chat", function()
     assert(poller:queuing_update(update))
     assert(poller:queuing_update { position = 2, estimated_wait_time = 60, in_reply_to_id = id })
     assert(poller:queuing_update { position = 1, estimated_wait_time = 6, thread_id = "nobody" })
-    local events = events_of(visitor)
+    local events = events_of(visitor, 3)
     assert.equal(3, #events)
     assert.equal("queue", events[2].type)
     assert.equal(3, events[2].position)
@@ -329,7 +342,7 @@ describe("#house the example web_chat", function()
     local encoded = shell.run("base64 -w 0", content).output
     assert.same({ { filename = ".._a_b.png", content = encoded } }, messages[1].attachments)
     assert.same({ { filename = "<b>", content = "eA==" } }, messages[2].attachments)
-    local events, text = events_of(visitor)
+    local events, text = events_of(visitor, 2)
     assert.equal(".._a_b.png", events[1].file)
     assert.equal("<b>", events[2].file)
     assert.is_nil(text:find("<", 1, true))
@@ -423,7 +436,7 @@ describe("#house the example web_chat", function()
     local status, answer = say(visitor, "Hello")
     assert.equal(422, status)
     assert.equal("This cannot be sent.", answer.message)
-    assert.same({}, (events_of(visitor)))
+    assert.same({}, (events_of(visitor, 0)))
     running:stop()
     start "nobody"
     visitor = arrive()
@@ -443,7 +456,7 @@ describe("#house the example web_chat", function()
     for number = 1, 230 do
       assert(poller:create("messages", { thread_id = thread, body = "Reply " .. number }))
     end
-    local events = events_of(visitor)
+    local events = events_of(visitor, 200)
     assert.equal(200, #events)
     assert.equal("Reply 230", events[200].text)
     assert.equal("Reply 31", events[1].text)
