@@ -4,6 +4,15 @@ local raising = require "spec.support.raising"
 local sandbox = require "spec.support.sandbox"
 local send_api = require "spec.support.send_api"
 
+--- Garbage that calls a function when it is collected.
+local function litter(finalize)
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = finalize
+  else
+    setmetatable({}, { __gc = finalize })
+  end
+end
+
 describe("an exchange", function()
   local running
 
@@ -126,11 +135,60 @@ describe("an exchange", function()
     end
     assert.are.equal("exchange: limit must be a number above 0", text { url = url, limit = 2 ^ 40 })
     assert.are.equal("exchange: headers must be a list", text { url = url, headers = "a: b" })
+    local many = {}
+    for i = 1, 101 do
+      many[i] = "a: b"
+    end
+    assert.are.equal("exchange: more than 100 headers", text { url = url, headers = many })
     local message = text { url = url, headers = { "a: b", 5 } }
     assert.are.equal("exchange: headers must be a list of strings", message)
     assert.has_error(function()
       core.exchange "http://127.0.0.1/"
     end)
+  end)
+
+  --- One exchange, while which a finalizer takes away what it is about. True when one did.
+  local function ask_robbed(number)
+    local long = ("x"):rep(50) .. number
+    local settings = {
+      url = "http://127.0.0.1:1/" .. long,
+      ca_file = "/nowhere/" .. long,
+      body = "body" .. long,
+      method = "M" .. long,
+      headers = { "X-Check: " .. long, "X-Other: " .. long },
+    }
+    local is_inside, is_robbed = false, false
+    local function rob()
+      if not is_inside then
+        return not is_robbed and litter(rob)
+      end
+      is_robbed = true
+      settings.url, settings.ca_file, settings.body, settings.method = nil, nil, nil, nil
+      settings.headers[1], settings.headers[2] = nil, nil
+      collectgarbage()
+    end
+    litter(rob)
+    for i = 1, number % 7 do
+      settings.headers[2] = "X-Other: " .. long .. i -- as much garbage as it takes
+    end
+    is_inside = true
+    local fine, answer, message = pcall(core.exchange, settings)
+    is_inside = false
+    assert.is_nil(fine and answer or nil)
+    assert.is_string(message or answer)
+    return is_robbed
+  end
+
+  -- The collector runs finalizers wherever memory is asked for.
+  it("bears that its settings are taken away meanwhile", function()
+    local pause, robbed = collectgarbage("setpause", 1), 0
+    local multiplier = collectgarbage("setstepmul", 100000)
+    for number = 1, 40 do
+      robbed = robbed + (ask_robbed(number) and 1 or 0)
+    end
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+    assert.is_true(robbed > 0)
   end)
 
   it("asks no metamethod for its settings", function()
