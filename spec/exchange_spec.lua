@@ -3,6 +3,54 @@ local core = require "sendapi.core"
 local raising = require "spec.support.raising"
 local sandbox = require "spec.support.sandbox"
 local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
+
+--- Asks often, and has a finalizer take away what it asks for, sometimes while it asks.
+local robbery = [[
+local core = require "sendapi.core"
+local robbed, answered = 0, 0
+local settings, is_inside
+
+local function litter(finalize)
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = finalize
+  else
+    setmetatable({}, { __gc = finalize })
+  end
+end
+
+local function rob()
+  if is_inside then
+    robbed = robbed + 1
+    settings.url, settings.ca_file, settings.body, settings.method = nil, nil, nil, nil
+    settings.headers[1], settings.headers[2] = nil, nil
+    collectgarbage()
+  end
+  litter(rob)
+end
+
+collectgarbage("setpause", 1)
+collectgarbage("setstepmul", 1000)
+litter(rob)
+for number = 1, 2000 do
+  local long = ("x"):rep(50) .. number
+  settings = {
+    url = "http://127.0.0.1:1/" .. long,
+    ca_file = "/nowhere/" .. long,
+    body = "body" .. long,
+    method = "M" .. long,
+    headers = { "X-Check: " .. long, "X-Other: " .. long },
+  }
+  for i = 1, number % 97 do
+    settings.headers[2] = "X-Other: " .. long .. i -- as much garbage as it takes
+  end
+  is_inside = true
+  local fine, answer = pcall(core.exchange, settings)
+  is_inside = false
+  answered = answered + (fine and answer and 1 or 0)
+end
+print(("robbed %d, answered %d"):format(robbed, answered))
+]]
 
 describe("an exchange", function()
   local running
@@ -126,11 +174,30 @@ describe("an exchange", function()
     end
     assert.are.equal("exchange: limit must be a number above 0", text { url = url, limit = 2 ^ 40 })
     assert.are.equal("exchange: headers must be a list", text { url = url, headers = "a: b" })
+    local many = {}
+    for i = 1, 101 do
+      many[i] = "a: b"
+    end
+    assert.are.equal("exchange: more than 100 headers", text { url = url, headers = many })
     local message = text { url = url, headers = { "a: b", 5 } }
     assert.are.equal("exchange: headers must be a list of strings", message)
     assert.has_error(function()
       core.exchange "http://127.0.0.1/"
     end)
+  end)
+
+  -- The collector runs finalizers wherever memory is asked for. Here it is a small program, whose
+  -- memory is collected again and again.
+  it("bears that its settings are taken away meanwhile", function()
+    local program = os.tmpname()
+    shell.write_file(program, robbery)
+    local result = shell.run(shell.interpreter() .. " " .. program)
+    os.remove(program)
+    assert.are.equal("", result.errors)
+    assert.are.equal(0, result.status)
+    local robbed, answered = result.output:match "^robbed (%d+), answered (%d+)\n$"
+    assert.is_true(tonumber(robbed) > 10, result.output)
+    assert.are.equal("0", answered)
   end)
 
   it("asks no metamethod for its settings", function()

@@ -19,15 +19,19 @@ static const char CLASS[] = "sendapi.answer";
 static const double TIMEOUT = 30;
 static const size_t LIMIT = 33554432;
 static const double MOST_LIMIT = 1073741824;
+enum { MOST_HEADERS = 100 };
 
-/* The settings keep alive what is read of them: no metamethod may make it up. */
+/* No metamethod is asked. */
 static int push_setting(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
     return compat_rawget(L, 1);
 }
 
-/* NULL and no length when there is none. */
+/*
+ * NULL and no length when there is none. The text stays on the stack, which keeps it alive: a
+ * finalizer may take it out of the settings.
+ */
 static const char *text_setting(lua_State *L, const char *name, size_t *length)
 {
     int type = push_setting(L, name);
@@ -35,9 +39,7 @@ static const char *text_setting(lua_State *L, const char *name, size_t *length)
         luaL_error(L, "exchange: %s must be a string, not a %s", name, lua_typename(L, type));
     }
     *length = 0;
-    const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
-    lua_pop(L, 1);
-    return text;
+    return type == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
 }
 
 /* Text for C: false in *whole when there is a NUL in it. */
@@ -76,32 +78,43 @@ static void check_names(lua_State *L)
     }
 }
 
-/* Leaves the memory of the list on the stack. */
+/* The line at the top of the stack, which stays there. */
+static const char *header_line(lua_State *L, bool *whole)
+{
+    size_t length;
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "exchange: headers must be a list of strings");
+    }
+    const char *line = lua_tolstring(L, -1, &length);
+    *whole = *whole && strlen(line) == length;
+    return line;
+}
+
+/* Leaves the lines on the stack, and the memory of their list. */
 static void read_headers(lua_State *L, struct http_request *request, bool *whole)
 {
+    const char **lines = lua_newuserdata(L, MOST_HEADERS * sizeof *lines);
     int type = push_setting(L, "headers");
+    int list = lua_gettop(L);
     if (type != LUA_TTABLE && type != LUA_TNIL) {
         luaL_error(L, "exchange: headers must be a list");
     }
-    size_t count = type == LUA_TTABLE ? compat_rawlen(L, -1) : 0;
-    const char **lines = lua_newuserdata(L, (count + 1) * sizeof *lines);
-    for (size_t i = 0; i < count; i++) {
-        size_t length;
-        if (compat_rawgeti(L, -2, i + 1) != LUA_TSTRING) {
-            luaL_error(L, "exchange: headers must be a list of strings");
-        }
-        lines[i] = lua_tolstring(L, -1, &length);
-        *whole = *whole && strlen(lines[i]) == length;
-        lua_pop(L, 1);
-    }
     request->headers = lines;
-    request->header_count = count;
+    request->header_count = type == LUA_TTABLE ? compat_rawlen(L, list) : 0;
+    if (request->header_count > MOST_HEADERS) {
+        luaL_error(L, "exchange: more than %d headers", MOST_HEADERS);
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        (void)compat_rawgeti(L, list, i + 1);
+        lines[i] = header_line(L, whole);
+    }
 }
 
 /* False when a NUL is where none can be. */
 static bool read_request(lua_State *L, struct http_request *request)
 {
     bool whole = true;
+    luaL_checkstack(L, MOST_HEADERS + 20, "exchange");
     check_names(L);
     request->url = word_setting(L, "url", &whole);
     if (request->url == NULL) {

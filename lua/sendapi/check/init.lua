@@ -1,5 +1,7 @@
 --- A conformance run against any connector, over HTTP, whatever language it is written in.
 --
+--     print(sendapi.check("https://example.com/connector", token))
+--
 -- The cases stand in cases/, by theme; which of them apply follows from what the connector says it
 -- implements. Whatever a connector does, it is the report that says so.
 local answers = require "sendapi.check.cases.answers"
