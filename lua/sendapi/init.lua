@@ -55,6 +55,16 @@ function M.prometheus()
   return require("sendapi.prometheus").text()
 end
 
+--- A conformance run against any connector, over HTTP; see check/init.lua.
+---@param url string where Engage Digital would post to
+---@param token string
+---@param settings sendapi.CheckSettings|nil
+---@return sendapi.CheckReport report `tostring` of it is what a terminal shows
+function M.check(url, token, settings)
+  local report = require("sendapi.check").run(url, token, settings, 3)
+  return report
+end
+
 local function check_string(value, name)
   if type(value) ~= "string" then
     error(("%s: expected a string, got a %s"):format(name, type(value)), 3)

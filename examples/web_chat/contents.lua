@@ -1,0 +1,98 @@
+--- What agents send, made fit for the page: known fields of the right type, http and https urls, no
+-- more than the protocol allows. The page shows all of it as text.
+local M = {}
+
+local MAXIMUM = { items = 13, buttons = 4, cards = 10, attachments = 20, url = 2048, text = 20000 }
+
+local function text(value)
+  return type(value) == "string" and value ~= "" and value:sub(1, MAXIMUM.text) or nil
+end
+
+local function url(value)
+  local is_url = type(value) == "string"
+    and #value <= MAXIMUM.url
+    and value:find "^[Hh][Tt][Tt][Pp][Ss]?://[^%s%c\"'<>\\]+$"
+  return is_url and value or nil
+end
+
+--- What `clean` makes of each item of a list, or nil when nothing comes of any.
+local function list(items, maximum, clean)
+  local cleaned = {}
+  for index = 1, type(items) == "table" and math.min(#items, maximum) or 0 do
+    local item = items[index]
+    cleaned[#cleaned + 1] = type(item) == "table" and clean(item) or nil
+  end
+  return cleaned[1] and cleaned or nil
+end
+
+local extensions = {
+  image = "bmp gif jpg jpeg png svg webp",
+  audio = "aac mp3 ogg m4a",
+  video = "avi m4v mkv mov mp4 mpg mpeg4 wmv",
+}
+
+local kinds = {}
+for kind, names in pairs(extensions) do
+  for name in names:gmatch "%S+" do
+    kinds[name] = kind
+  end
+end
+
+--- By its type, or else by the end of its name: image, audio, video or link.
+local function kind_of(attachment)
+  local named = (text(attachment.type) or ""):match "^%a+"
+  local name = text(attachment.filename) or attachment.url:match "^[^?#]*"
+  local kind = extensions[named] and named or kinds[(name:match "%.(%w+)$" or ""):lower()]
+  return kind or "link"
+end
+
+local function attachment(item)
+  return url(item.url)
+    and { url = item.url, kind = kind_of(item), name = text(item.filename) or item.url }
+end
+
+function M.attachments(items)
+  return list(items, MAXIMUM.attachments, attachment)
+end
+
+local function choice(item)
+  return text(item.title) and { title = item.title, payload = text(item.payload) }
+end
+
+local function button(item)
+  if item.type == "url" then
+    return text(item.title) and url(item.url) and { title = item.title, url = item.url }
+  end
+  return choice(item)
+end
+
+local function card(item)
+  return text(item.title)
+    and {
+      title = item.title,
+      subtitle = text(item.subtitle),
+      url = url(item.url),
+      url_text = text(item.url_text),
+      image = url(item.attachment_url),
+      buttons = list(item.items, MAXIMUM.buttons, button),
+    }
+end
+
+--- A structured content is cards, or choices to reply with.
+---@return table|nil cards
+---@return table|nil choices
+function M.structured(content)
+  if type(content) ~= "table" then
+    return nil
+  elseif content.type == "select" then
+    return nil, list(content.items, MAXIMUM.items, choice)
+  elseif content.type == "carousel" then
+    return list(content.items, MAXIMUM.cards, card)
+  elseif content.type == "template" or content.type == "rich_link" then
+    return list({ content }, 1, card)
+  end
+end
+
+M.text = text
+
+return M
