@@ -118,8 +118,8 @@ local function deadline_of(client, action, given)
   return action.ephemeral and TYPING_DEADLINE or client.options.deadline
 end
 
---- Checks, signs and queues. Never waits.
-local function submit(client, action, params, given)
+--- Checks, signs and queues. Waits only when it is told to: at most so many seconds.
+local function submit(client, action, params, given, wait)
   local now = action.ephemeral and core.now()
   local thread = now and action.lane(params)
   local skip = thread and typing.is_early(client.typing, action.name, thread, now)
@@ -131,7 +131,8 @@ local function submit(client, action, params, given)
     lane_of(client, action, params, given),
     deadline_of(client, action, given),
     action.ephemeral,
-    skip
+    skip,
+    wait
   )
   if ticket and thread and not skip then
     typing.note(client.typing, action.name, thread, now)
@@ -158,7 +159,7 @@ function M.run(client, action, params, given, callback)
   if misuse then
     return nil, nil, misuse
   end
-  local ticket, failure = submit(client, action, params, given)
+  local ticket, failure = submit(client, action, params, given, not callback and host.slice or nil)
   if ticket then
     local entry = { client = client, action = action.name, callback = callback }
     engine.expect(ticket, entry)

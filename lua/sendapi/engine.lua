@@ -93,6 +93,12 @@ function M.collect_one()
     return false
   end
   local entry = entries[ticket]
+  if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
+    if question then
+      question:release()
+    end
+    return true
+  end
   if question then
     local seconds = ask(entry, failure)
     if seconds and question:again(seconds) then
