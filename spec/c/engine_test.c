@@ -546,6 +546,19 @@ static bool drives(struct engine *engine, struct endpoint *endpoint, uint64_t nu
     return fine;
 }
 
+/* Whether an answer is there without another wait, as soon as the thread has parked. */
+static bool comes_to_drive(struct engine *engine, struct endpoint *endpoint)
+{
+    bool driven = false;
+    for (int i = 0; i < 5000 && !driven; i++) {
+        server_sleep(1);
+        submit_and_drive(engine, endpoint, 0, EXCHANGE_SECONDS);
+        driven = engine_peek(engine) != NULL;
+        request_free(next_answer(engine));
+    }
+    return driven;
+}
+
 /* The newest of this process's threads, or 0 where that cannot be told. */
 static long newest_thread(void)
 {
@@ -620,7 +633,7 @@ static void caller_leaves_a_busy_engine_to_the_thread(void)
     }
     server_open(server);
     request_free(next_answer(engine));
-    CHECK(drives(engine, fine, 3) || THREADS_WATCHED);
+    CHECK(comes_to_drive(engine, fine));
     engine_free(engine);
     endpoint_release(held);
     endpoint_release(fine);
@@ -642,7 +655,7 @@ static void thread_takes_over_when_the_time_is_over(void)
     double opened = server_now();
     server_open(server);
     CHECK_SIZE(take_numbered(engine, 3, FAILURE_NONE), 3);
-    CHECK(server_now() - opened < 9); /* the thread was woken: it did not just have slept enough */
+    CHECK(server_now() - opened < 9); /* the thread was woken */
     check_idle(held);
     engine_free(engine);
     endpoint_release(held);
@@ -743,7 +756,8 @@ static void listener_is_seen_by_whoever_drives(void)
     struct engine *engine = new_engine();
     for (int i = 0; i < 10; i++) {
         char byte = 0;
-        CHECK(drives(engine, endpoint, 0) || i > 0);
+        submit_and_drive(engine, endpoint, 0, EXCHANGE_SECONDS);
+        request_free(next_answer(engine));
         int client = connect_to(engine_listen(engine));
         CHECK_INT(recv(client, &byte, 1, 0), 1);
         engine_calm(engine);
@@ -1202,7 +1216,7 @@ static int write_to_who_hangs_up(const struct server *server)
     char *body = calloc(MUCH, 1);
     struct endpoint *endpoint = endpoint_at(server, "/hangs_up");
     struct engine *engine = new_engine();
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 6; i++) {
         submit_or_free(engine, request_with(endpoint, body, MUCH), EXCHANGE_SECONDS);
         struct request *answer = next_answer(engine);
         if (answer == NULL || answer->outcome.failure != FAILURE_CONNECTION_CLOSED) {
