@@ -419,11 +419,14 @@ void engine_calm(struct engine *engine)
 
 void engine_stop(struct engine *engine)
 {
+    struct signals signals;
     if (!engine->running) {
         return;
     }
     process_delist(&engine->member);
     halt(engine);
     engine->running = false;
+    signals_hold(&signals); /* connections are closed */
     traffic_destroy(&engine->traffic);
+    signals_release(&signals);
 }
