@@ -303,23 +303,24 @@ bool engine_submit(struct engine *engine, struct request *request)
 
 static bool begin_driving(struct engine *engine)
 {
-    if (pthread_mutex_trylock(&engine->driving) != 0) {
-        return false;
+    driven = engine; /* before it is so, and until it is no more: see halt_member */
+    bool locked = pthread_mutex_trylock(&engine->driving) == 0;
+    if (locked && !is_stopping(engine)) {
+        return true;
     }
-    if (is_stopping(engine)) { /* the process ends */
+    if (locked) { /* the process ends */
         (void)pthread_mutex_unlock(&engine->driving);
-        return false;
     }
-    driven = engine;
-    return true;
+    driven = NULL;
+    return false;
 }
 
 /* What is left goes on without this thread. */
 static void end_driving(struct engine *engine)
 {
     bool done = may_park(engine);
-    driven = NULL;
     (void)pthread_mutex_unlock(&engine->driving);
+    driven = NULL;
     if (!done) {
         queue_rouse(&engine->submissions);
     }
