@@ -66,6 +66,31 @@ describe("delivery", function()
     return sendapi.client(source_id or "plain", token or TOKEN, options)
   end
 
+  -- As Ctrl-C does it: by a hook that raises, here after so many instructions.
+  it("goes on after a call that was interrupted, at whatever moment", function()
+    local jit = rawget(_G, "jit") or { off = function() end, on = function() end }
+    local sender, interrupted = client(), 0
+    local function interrupt()
+      debug.sethook()
+      error("interrupted", 0)
+    end
+    jit.off()
+    for count = 1, 1000 do
+      local fine, why = pcall(function()
+        debug.sethook(interrupt, "", count)
+        sender.messages:create(message())
+        debug.sethook()
+      end)
+      if not fine then
+        assert.equal("interrupted", why)
+        interrupted = interrupted + 1
+      end
+      assert.is_true(sender.messages:create(message()))
+    end
+    jit.on()
+    assert.is_true(interrupted > 50 and interrupted < 1000, interrupted .. " were interrupted")
+  end)
+
   for _, case in ipairs(ACTIONS) do
     local resource, operation, params = case[1], case[2], case[3]
     local name = resource .. "." .. operation

@@ -128,10 +128,10 @@ local function lane_of(operation, params, given)
   return ordered and operation.lane(params) or nil
 end
 
---- Checks, signs and queues. Never waits.
+--- Checks, signs and queues. Waits only when it is told to: at most so many seconds.
 ---@return integer|nil ticket
 ---@return integer|table generation or the problem
-local function submit(operation, params, given, skip)
+local function submit(operation, params, given, wait, skip)
   local client = operation.client
   return engine.get():submit(
     client.endpoint,
@@ -141,16 +141,17 @@ local function submit(operation, params, given, skip)
     lane_of(operation, params, given),
     given and given.deadline or operation.deadline,
     operation.ephemeral,
-    skip
+    skip,
+    wait
   )
 end
 
 --- The same; what the server would refuse for its rule is not sent.
-local function submit_typing(operation, params, given)
+local function submit_typing(operation, params, given, wait)
   local times, action = operation.client.typing, operation.action
   local now, thread = core.now(), operation.lane(params)
   local skip = thread and typing.is_early(times, action, thread, now)
-  local ticket, answer = submit(operation, params, given, skip)
+  local ticket, answer = submit(operation, params, given, wait, skip)
   if ticket and thread and not skip then
     typing.note(times, action, thread, now)
   end
@@ -177,7 +178,7 @@ function M.run(client, action, params, given, callback)
   end
   local operation = client.operations[action] or new_operation(client, action)
   local send = operation.ephemeral and submit_typing or submit
-  local ticket, answer = send(operation, params, given)
+  local ticket, answer = send(operation, params, given, not callback and host.slice or nil)
   if not ticket then
     return nil, errors.new(answer, action.name)
   end

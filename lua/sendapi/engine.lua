@@ -177,6 +177,12 @@ function M.collect_one(polling)
     return false
   end
   local entry, callback = entries[ticket], callbacks[ticket]
+  if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
+    if question then
+      question:release()
+    end
+    return true
+  end
   if question then
     local seconds = ask(entry, failure)
     if seconds and question:again(seconds) then

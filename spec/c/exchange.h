@@ -101,22 +101,29 @@ static inline struct request *request_with(struct endpoint *endpoint, const char
     return request_in_lane(endpoint, body, length, "");
 }
 
-static inline void submit_or_free(struct engine *engine, struct request *request)
+/* With more than 0 seconds the caller may drive. */
+static inline void submit_or_free(struct engine *engine, struct request *request, double seconds)
 {
-    if (!CHECK(engine_submit(engine, request))) {
+    if (!CHECK(engine_submit_and_drive(engine, request, seconds))) {
         endpoint_withdraw(request->endpoint, request->length);
         request_free(request);
     }
 }
 
 /* A request whose body is its number. */
-static inline void submit(struct engine *engine, struct endpoint *endpoint, uint64_t number)
+static inline void submit_and_drive(struct engine *engine, struct endpoint *endpoint,
+                                    uint64_t number, double seconds)
 {
     char body[32];
     int length = snprintf(body, sizeof body, "%llu", (unsigned long long)number);
     struct request *request = request_with(endpoint, body, (size_t)length);
     request->ticket = number;
-    submit_or_free(engine, request);
+    submit_or_free(engine, request, seconds);
+}
+
+static inline void submit(struct engine *engine, struct endpoint *endpoint, uint64_t number)
+{
+    submit_and_drive(engine, endpoint, number, 0);
 }
 
 /* The next answer, or NULL when none comes. */
