@@ -50,6 +50,7 @@ describe("the reader", function()
       assert.is_string(why)
     end
     assert.is_false((reader.read(("["):rep(100) .. ("]"):rep(100))))
+    assert.is_false((reader.read '{"a":1,"a":2}'))
   end)
 
   it("says what a value is", function()

@@ -14,8 +14,6 @@
 #include "http.h"
 #include "lcompat.h"
 
-static const char CLASS[] = "sendapi.answer";
-
 static const double TIMEOUT = 30;
 static const size_t LIMIT = 33554432;
 static const double MOST_LIMIT = 1073741824;
@@ -145,8 +143,10 @@ static void set_header(lua_State *L, const struct http_header *header)
     lua_rawset(L, -3);
 }
 
-static void push_answer(lua_State *L, const struct http_answer *answer)
+/* Of the answer that is its argument: called protected, since Lua may want memory in it. */
+static int make_table(lua_State *L)
 {
+    const struct http_answer *answer = lua_touserdata(L, 1);
     size_t position = 0;
     struct http_header header;
     lua_createtable(L, 0, 3);
@@ -160,9 +160,10 @@ static void push_answer(lua_State *L, const struct http_answer *answer)
     lua_pushlstring(L, answer->body.length > 0 ? buffer_bytes(&answer->body) : "",
                     answer->body.length);
     lua_setfield(L, -2, "body");
+    return 1;
 }
 
-/* The answer belongs to a userdata: without memory for Lua the collector frees it. */
+/* While there is an answer, nothing is called that may raise. */
 static int exchange(lua_State *L)
 {
     struct http_request request = {0};
@@ -173,28 +174,23 @@ static int exchange(lua_State *L)
         lua_pushliteral(L, "url, method, headers and ca_file cannot hold a NUL");
         return 2;
     }
-    struct http_answer *answer = compat_newobject(L, CLASS, sizeof *answer);
+    lua_pushcfunction(L, make_table);
+    struct http_answer *answer = lua_newuserdata(L, sizeof *answer);
+    *answer = (struct http_answer){0};
     if (!http_exchange(&request, answer)) {
         lua_pushnil(L);
         lua_pushstring(L, answer->reason);
         return 2;
     }
-    push_answer(L, answer);
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3); /* the collector leaves it alone until it is released */
+    int status = lua_pcall(L, 1, 1, 0);
     http_release(answer);
-    return 1;
+    return status == 0 ? 1 : lua_error(L);
 }
-
-static int answer_release(lua_State *L)
-{
-    http_release(compat_checkobject(L, 1, CLASS));
-    return 0;
-}
-
-static const luaL_Reg methods[] = {{NULL, NULL}};
 
 void exchange_open(lua_State *L)
 {
-    compat_newclass(L, CLASS, methods, answer_release);
     lua_pushcfunction(L, exchange);
     lua_setfield(L, -2, "exchange");
 }
