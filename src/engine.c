@@ -174,8 +174,9 @@ static bool step(struct engine *engine)
         engine->knocked = false;
         wakeup_accept(&engine->wakeup);
     }
-    traffic_accept(&engine->traffic, queue_take(&engine->submissions), clock_now());
-    traffic_step(&engine->traffic);
+    double now = clock_now();
+    traffic_accept(&engine->traffic, queue_take(&engine->submissions), now);
+    traffic_step(&engine->traffic, now);
     return publish(engine);
 }
 
@@ -331,17 +332,16 @@ static void end_driving(struct engine *engine)
     }
 }
 
-/* Until there is an answer, at most so many seconds. */
-static void drive(struct engine *engine, double seconds)
+/* Until there is an answer, or that time has come. */
+static void drive(struct engine *engine, double until)
 {
-    double until = clock_now() + seconds;
     struct signals signals;
     for (;;) {
         signals_hold(&signals);
         bool answered = step(engine);
         signals_release(&signals);
-        double left = until - clock_now();
-        if (answered || left <= 0 || is_stopping(engine)) {
+        double left = answered ? 0 : until - clock_now();
+        if (left <= 0 || is_stopping(engine)) {
             return;
         }
         sleep_at_most(engine, left);
@@ -357,9 +357,10 @@ bool engine_submit_and_drive(struct engine *engine, struct request *request, dou
         push(engine, request);
         return true;
     }
-    traffic_accept(&engine->traffic, queue_take(&engine->submissions), clock_now());
-    traffic_accept(&engine->traffic, request, clock_now());
-    drive(engine, seconds);
+    double now = clock_now();
+    traffic_accept(&engine->traffic, queue_take(&engine->submissions), now);
+    traffic_accept(&engine->traffic, request, now);
+    drive(engine, now + seconds);
     end_driving(engine);
     return true;
 }

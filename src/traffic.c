@@ -128,7 +128,7 @@ static void start_requests(struct traffic *traffic, double now)
     }
 }
 
-static void finish_transfers(struct traffic *traffic, double now)
+static void finish_transfers(struct traffic *traffic)
 {
     int left;
     for (CURLMsg *message; (message = curl_multi_info_read(traffic->multi, &left)) != NULL;) {
@@ -140,18 +140,17 @@ static void finish_transfers(struct traffic *traffic, double now)
         struct request *request = transfer_end(transfer, traffic->multi, result);
         unlink_busy(traffic, transfer);
         push_idle(traffic, transfer);
-        scheduler_answered(&traffic->scheduler, request, now);
+        scheduler_answered(&traffic->scheduler, request, clock_now());
     }
 }
 
-void traffic_step(struct traffic *traffic)
+void traffic_step(struct traffic *traffic, double now)
 {
     int running;
-    double now = clock_now();
     scheduler_advance(&traffic->scheduler, now);
     start_requests(traffic, now);
     (void)curl_multi_perform(traffic->multi, &running);
-    finish_transfers(traffic, clock_now());
+    finish_transfers(traffic);
 }
 
 bool traffic_sleep(struct traffic *traffic, int descriptor, double seconds)

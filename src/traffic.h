@@ -39,7 +39,7 @@ void traffic_destroy(struct traffic *traffic);
 void traffic_accept(struct traffic *traffic, struct request *request, double now);
 
 /* Does all that can be done at once: deadlines, requests that are due, bytes. */
-void traffic_step(struct traffic *traffic);
+void traffic_step(struct traffic *traffic, double now);
 
 /* The requests that are finished, as a chain, or NULL; *last is its end. They are the caller's. */
 struct request *traffic_finished(struct traffic *traffic, struct request **last);
