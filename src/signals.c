@@ -25,6 +25,20 @@ static void take_pipe(const sigset_t *pipe)
 }
 #endif
 
+static void block(struct signals *signals, int how, const sigset_t *set)
+{
+    (void)pthread_sigmask(how, set, &signals->before);
+    signals->pipe_was_pending = sigismember(&signals->before, SIGPIPE) == 1 && is_pipe_pending();
+}
+
+void signals_hold_pipe(struct signals *signals)
+{
+    sigset_t pipe;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    block(signals, SIG_BLOCK, &pipe);
+}
+
 void signals_hold(struct signals *signals)
 {
     sigset_t held;
@@ -33,8 +47,7 @@ void signals_hold(struct signals *signals)
     (void)sigdelset(&held, SIGFPE);
     (void)sigdelset(&held, SIGSEGV);
     (void)sigdelset(&held, SIGBUS);
-    (void)pthread_sigmask(SIG_SETMASK, &held, &signals->before);
-    signals->pipe_was_pending = sigismember(&signals->before, SIGPIPE) == 1 && is_pipe_pending();
+    block(signals, SIG_SETMASK, &held);
 }
 
 void signals_release(const struct signals *signals)

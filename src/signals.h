@@ -21,6 +21,9 @@ struct signals {
 /* Blocks all signals but the synchronous ones in the calling thread. */
 void signals_hold(struct signals *signals);
 
+/* Blocks SIGPIPE alone: the host's other signals come as ever. */
+void signals_hold_pipe(struct signals *signals);
+
 /* Sets the mask as it was; a SIGPIPE that came meanwhile is gone, any other signal comes now. */
 void signals_release(const struct signals *signals);
 
