@@ -242,6 +242,35 @@ describe("#house the example", function()
       assert.same({}, running:complaints())
     end)
 
+    it("keeps no post that could not be listed", function()
+      start()
+      assert(poller:synchronise())
+      for _, body in ipairs { "", "\0", { "Hello" } } do
+        local _, problem = poller:create("messages", { body = body })
+        assert.is_true(problem.fatal)
+      end
+      local _, problem = poller:create("messages", { thread_id = "t1" })
+      assert.is_true(problem.fatal)
+      for _, absent in ipairs { "", "\0", { "x" } } do
+        assert(poller:create("messages", {
+          body = "Hello",
+          author_id = absent,
+          sender_name = absent,
+          thread_id = absent,
+        }))
+      end
+      local arrived = assert(poller:synchronise()).messages
+      assert.equal(3, #arrived)
+      for _, post in ipairs(arrived) do
+        assert.same({ "agent", "Our team", "board" }, {
+          post.author.id,
+          post.author.screenname,
+          post.thread_id,
+        })
+      end
+      assert.same({}, running:complaints())
+    end)
+
     it("conforms", function()
       start()
       assert(poller:synchronise())
