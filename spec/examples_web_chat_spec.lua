@@ -231,6 +231,41 @@ describe("#house the example web_chat", function()
     }, reply.attachments)
   end)
 
+  it("shows the longest text that may be whole, and cuts no character in two", function()
+    start()
+    local visitor, thread = visitor_in_thread()
+    assert(poller:synchronise())
+    local longest = ("\240\159\152\128"):rep(20000)
+    for _, body in ipairs { longest, "a" .. longest .. longest, "a" .. ("é"):rep(60000) } do
+      assert(poller:create("messages", { thread_id = thread, body = body }))
+    end
+    local events = events_of(visitor, 4)
+    assert.is_true(longest == events[2].text)
+    assert.is_true("a" .. longest:sub(1, -5) == events[3].text)
+    assert.is_true("a" .. ("é"):rep(39999) == events[4].text)
+  end)
+
+  it("names a link by its host, whatever follows the scheme", function()
+    start()
+    local visitor, thread = visitor_in_thread()
+    assert(poller:synchronise())
+    local urls = {
+      ["https://x.example:8443/a?b#c"] = "x.example:8443",
+      ["HTTP://bank.example@x.example"] = "x.example",
+      ["http://["] = "[",
+      ["http://?"] = "http://?",
+    }
+    for url, name in pairs(urls) do
+      local content = { type = "rich_link", title = "Link", url = url }
+      local params = { thread_id = thread, body = name, structured_content = content }
+      assert(poller:create("messages", params))
+    end
+    local events = events_of(visitor, 5)
+    for index = 2, 5 do
+      assert.equal(events[index].text, events[index].cards[1].url_text)
+    end
+  end)
+
   it("shows structured contents, and sends what is chosen of them", function()
     start()
     local visitor, thread = visitor_in_thread()
