@@ -44,8 +44,8 @@ describe("#house the example web_chat", function()
     directory:remove()
   end)
 
-  local function start(source_id)
-    running = nginx.start_example("examples/web_chat", {
+  local function start(source_id, example)
+    running = nginx.start_example(example or "examples/web_chat", {
       SENDAPI_BASE_URL = sandbox.http,
       SENDAPI_SOURCE_ID = source_id or "chat",
       SENDAPI_TOKEN = TOKEN,
@@ -463,6 +463,21 @@ describe("#house the example web_chat", function()
     assert.is_nil(ask("/", nil, { visitor }).headers["set-cookie"])
     assert.equal(404, (running:get "/chat.lua"))
     assert.equal(404, (running:get "/../nginx.conf"))
+  end)
+
+  it("works with a cookie that only a secure page can set, as its program says", function()
+    local program, replaced = shell.read_file "examples/web_chat/chat.lua", nil
+    program, replaced = program:gsub('COOKIE, ATTRIBUTES = "visitor", "', function()
+      return 'COOKIE, ATTRIBUTES = "__Host-visitor", "; Secure'
+    end)
+    assert.equal(1, replaced)
+    shell.run("cp -r examples/web_chat " .. directory:path_of "secure")
+    directory:write("secure/chat.lua", program)
+    start("chat", directory:path_of "secure")
+    local cookie = ask("/", nil, {}).headers["set-cookie"]
+    assert.truthy(cookie:find "^__Host%-visitor=%x+; Secure; Path=/; HttpOnly; SameSite=Strict; ")
+    assert.equal(200, (say("Cookie: " .. cookie:match "^[^;]+", "Hello")))
+    assert.equal(403, (say("Cookie: " .. cookie:match "^__Host%-([^;]+)", "Hello")))
   end)
 
   it("says what a visitor can mend, and nothing of what is not theirs", function()
