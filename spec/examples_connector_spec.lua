@@ -65,6 +65,19 @@ describe("#house the example", function()
       assert.is_true(count <= 20)
     end)
 
+    it("hands nothing on that it cannot answer", function()
+      local script = directory:write("script.lua", [[
+        local body = '{"action":"messages.create","params":{"body":"Whose?"}}'
+        local signature = require("sendapi").sign(os.getenv "SENDAPI_TOKEN", body)
+        print(select(2, require("realtime_only"):handle(body, signature)))]])
+      local replies = directory:path_of "replies"
+      local command = "LUA_PATH=examples/connector/?.lua';'\"$LUA_PATH\" "
+        .. "SENDAPI_TOKEN=%s REPLIES=%s %s %s"
+      local result = shell.run(command:format(TOKEN, replies, LUA, script))
+      assert.truthy(result.output:find('^{"error":{"fatal":false,'), result.errors)
+      assert.is_nil(io.open(replies))
+    end)
+
     it("runs in nginx", function()
       local replies = directory:path_of "replies"
       local variables = { SENDAPI_TOKEN = TOKEN, REPLIES = replies }
