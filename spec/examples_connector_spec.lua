@@ -255,6 +255,15 @@ describe("#house the example", function()
       assert.same({}, running:complaints())
     end)
 
+    it("opens its table again after it could not", function()
+      directory:write("posts.db", ("no database "):rep(100))
+      local output = with_posts [[
+        print((pcall(posts.list, 0)))
+        os.remove(os.getenv "POSTS")
+        print(#posts.list(0))]]
+      assert.equal("false\n0\n", output)
+    end)
+
     it("keeps no post that could not be listed", function()
       start()
       assert(poller:synchronise())

@@ -28,9 +28,10 @@ local connection -- of this process, opened when it is first needed, never befor
 
 local function open()
   if not connection then
-    connection = assert(environment:connect(os.getenv "POSTS" or "posts.db"))
-    assert(connection:execute "PRAGMA busy_timeout = 5000")
-    assert(connection:execute(TABLE))
+    local opened = assert(environment:connect(os.getenv "POSTS" or "posts.db"))
+    assert(opened:execute "PRAGMA busy_timeout = 5000")
+    assert(opened:execute(TABLE))
+    connection = opened
   end
   return connection
 end
