@@ -466,8 +466,8 @@ describe("#house the example web_chat", function()
   end)
 
   it("works with a cookie that only a secure page can set, as its program says", function()
-    local program, replaced = shell.read_file "examples/web_chat/chat.lua", nil
-    program, replaced = program:gsub('COOKIE, ATTRIBUTES = "visitor", "', function()
+    local original = shell.read_file "examples/web_chat/chat.lua"
+    local program, replaced = original:gsub('COOKIE, ATTRIBUTES = "visitor", "', function()
       return 'COOKIE, ATTRIBUTES = "__Host-visitor", "; Secure'
     end)
     assert.equal(1, replaced)
