@@ -65,6 +65,19 @@ describe("#house the example", function()
       assert.is_true(count <= 20)
     end)
 
+    it("hands nothing on that it cannot answer", function()
+      local script = directory:write("script.lua", [[
+        local body = '{"action":"messages.create","params":{"body":"Whose?"}}'
+        local signature = require("sendapi").sign(os.getenv "SENDAPI_TOKEN", body)
+        print(select(2, require("realtime_only"):handle(body, signature)))]])
+      local replies = directory:path_of "replies"
+      local command = "LUA_PATH=examples/connector/?.lua';'\"$LUA_PATH\" "
+        .. "SENDAPI_TOKEN=%s REPLIES=%s %s %s"
+      local result = shell.run(command:format(TOKEN, replies, LUA, script))
+      assert.truthy(result.output:find('^{"error":{"fatal":false,'), result.errors)
+      assert.is_nil(io.open(replies))
+    end)
+
     it("runs in nginx", function()
       local replies = directory:path_of "replies"
       local variables = { SENDAPI_TOKEN = TOKEN, REPLIES = replies }
@@ -239,6 +252,44 @@ describe("#house the example", function()
         assert.is_true(problem.fatal)
       end
       assert.equal(3, #assert(poller:synchronise()).messages)
+      assert.same({}, running:complaints())
+    end)
+
+    it("opens its table again after it could not", function()
+      directory:write("posts.db", ("no database "):rep(100))
+      local output = with_posts [[
+        print((pcall(posts.list, 0)))
+        os.remove(os.getenv "POSTS")
+        print(#posts.list(0))]]
+      assert.equal("false\n0\n", output)
+    end)
+
+    it("keeps no post that could not be listed", function()
+      start()
+      assert(poller:synchronise())
+      for _, body in ipairs { "", "\0", { "Hello" } } do
+        local _, problem = poller:create("messages", { body = body })
+        assert.is_true(problem.fatal)
+      end
+      local _, problem = poller:create("messages", { thread_id = "t1" })
+      assert.is_true(problem.fatal)
+      for _, absent in ipairs { "", "\0", { "x" } } do
+        assert(poller:create("messages", {
+          body = "Hello",
+          author_id = absent,
+          sender_name = absent,
+          thread_id = absent,
+        }))
+      end
+      local arrived = assert(poller:synchronise()).messages
+      assert.equal(3, #arrived)
+      for _, post in ipairs(arrived) do
+        assert.same({ "agent", "Our team", "board" }, {
+          post.author.id,
+          post.author.screenname,
+          post.thread_id,
+        })
+      end
       assert.same({}, running:complaints())
     end)
 

@@ -44,8 +44,8 @@ describe("#house the example web_chat", function()
     directory:remove()
   end)
 
-  local function start(source_id)
-    running = nginx.start_example("examples/web_chat", {
+  local function start(source_id, example)
+    running = nginx.start_example(example or "examples/web_chat", {
       SENDAPI_BASE_URL = sandbox.http,
       SENDAPI_SOURCE_ID = source_id or "chat",
       SENDAPI_TOKEN = TOKEN,
@@ -229,6 +229,41 @@ describe("#house the example web_chat", function()
       { url = "http://x.example/b", name = HOSTILE, kind = "video" },
       { url = "https://x.example/c.pdf", name = "https://x.example/c.pdf", kind = "link" },
     }, reply.attachments)
+  end)
+
+  it("shows the longest text that may be whole, and cuts no character in two", function()
+    start()
+    local visitor, thread = visitor_in_thread()
+    assert(poller:synchronise())
+    local longest = ("\240\159\152\128"):rep(20000)
+    for _, body in ipairs { longest, "a" .. longest .. longest, "a" .. ("é"):rep(60000) } do
+      assert(poller:create("messages", { thread_id = thread, body = body }))
+    end
+    local events = events_of(visitor, 4)
+    assert.is_true(longest == events[2].text)
+    assert.is_true("a" .. longest:sub(1, -5) == events[3].text)
+    assert.is_true("a" .. ("é"):rep(39999) == events[4].text)
+  end)
+
+  it("names a link by its host, whatever follows the scheme", function()
+    start()
+    local visitor, thread = visitor_in_thread()
+    assert(poller:synchronise())
+    local urls = {
+      ["https://x.example:8443/a?b#c"] = "x.example:8443",
+      ["HTTP://bank.example@x.example"] = "x.example",
+      ["http://["] = "[",
+      ["http://?"] = "http://?",
+    }
+    for url, name in pairs(urls) do
+      local content = { type = "rich_link", title = "Link", url = url }
+      local params = { thread_id = thread, body = name, structured_content = content }
+      assert(poller:create("messages", params))
+    end
+    local events = events_of(visitor, 5)
+    for index = 2, 5 do
+      assert.equal(events[index].text, events[index].cards[1].url_text)
+    end
   end)
 
   it("shows structured contents, and sends what is chosen of them", function()
@@ -428,6 +463,21 @@ describe("#house the example web_chat", function()
     assert.is_nil(ask("/", nil, { visitor }).headers["set-cookie"])
     assert.equal(404, (running:get "/chat.lua"))
     assert.equal(404, (running:get "/../nginx.conf"))
+  end)
+
+  it("works with a cookie that only a secure page can set, as its program says", function()
+    local original = shell.read_file "examples/web_chat/chat.lua"
+    local program, replaced = original:gsub('COOKIE, ATTRIBUTES = "visitor", "', function()
+      return 'COOKIE, ATTRIBUTES = "__Host-visitor", "; Secure'
+    end)
+    assert.equal(1, replaced)
+    shell.run("cp -r examples/web_chat " .. directory:path_of "secure")
+    directory:write("secure/chat.lua", program)
+    start("chat", directory:path_of "secure")
+    local cookie = ask("/", nil, {}).headers["set-cookie"]
+    assert.truthy(cookie:find "^__Host%-visitor=%x+; Secure; Path=/; HttpOnly; SameSite=Strict; ")
+    assert.equal(200, (say("Cookie: " .. cookie:match "^[^;]+", "Hello")))
+    assert.equal(403, (say("Cookie: " .. cookie:match "^__Host%-([^;]+)", "Hello")))
   end)
 
   it("says what a visitor can mend, and nothing of what is not theirs", function()

@@ -288,6 +288,9 @@ describe("the poller", function()
       assert.same({ "17" }, poller.objects.messages.ids)
       poller:create("messages", { body = "Again" })
       assert.are_not.equal(sent.content_id, requests[2].params.content_id)
+      poller = start { ["messages.create"] = '{"id":18}' }
+      assert(poller:create("messages", { body = "Another poller's" }))
+      assert.are_not.equal(sent.content_id, requests[1].params.content_id)
     end)
 
     it("three times at most, with the same content_id, retry from the second on", function()

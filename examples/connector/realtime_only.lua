@@ -15,8 +15,9 @@ return sendapi.connector(os.getenv "SENDAPI_TOKEN", {
       return {}
     end,
     create = function(params)
+      local id = "reply-" .. params.content_id
       hand_on(params)
-      return { id = "reply-" .. params.content_id }
+      return { id = id }
     end,
   },
   store = ngx and ngx.shared.connector or nil, -- a repeated create is handled once

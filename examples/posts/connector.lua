@@ -22,12 +22,16 @@ local function create(params)
   if params.in_reply_to_id and not parent then
     return nil, gone
   end
+  local body = posts.text(params.body)
+  if not body then
+    return nil, { message = "A post needs a text.", fatal = true }
+  end
   return posts.add {
-    thread = params.thread_id or (parent and parent.thread_id) or "board",
+    thread = posts.text(params.thread_id) or (parent and parent.thread_id) or "board",
     in_reply_to = params.in_reply_to_id,
-    author = params.author_id or "agent",
-    name = params.sender_name or "Our team",
-    body = params.body,
+    author = posts.text(params.author_id) or "agent",
+    name = posts.text(params.sender_name) or "Our team",
+    body = body,
   }
 end
 

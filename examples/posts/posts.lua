@@ -28,21 +28,31 @@ local connection -- of this process, opened when it is first needed, never befor
 
 local function open()
   if not connection then
-    connection = assert(environment:connect(os.getenv "POSTS" or "posts.db"))
-    assert(connection:execute "PRAGMA busy_timeout = 5000")
-    assert(connection:execute(TABLE))
+    local opened = assert(environment:connect(os.getenv "POSTS" or "posts.db"))
+    assert(opened:execute "PRAGMA busy_timeout = 5000")
+    assert(opened:execute(TABLE))
+    connection = opened
   end
   return connection
 end
 
---- A value as SQL writes it. A text is quoted by the driver, which takes a NUL for its end.
+--- A text or a number as text without NULs, which the driver takes for an end; nil when nothing is
+-- left, or it is something else. Columns that Engage Digital requires must not be empty: a list is
+-- answered whole or not at all.
+function M.text(value)
+  local is_text = type(value) == "string" or type(value) == "number"
+  local text = is_text and tostring(value):gsub("%z", "") or ""
+  return text ~= "" and text or nil
+end
+
+--- A value as SQL writes it. A text is quoted by the driver.
 local function literal(value)
   if value == nil then
     return "NULL"
   elseif type(value) == "number" then
     return ("%.0f"):format(value)
   end
-  return "'" .. open():escape((tostring(value):gsub("%z", ""))) .. "'"
+  return "'" .. open():escape(M.text(value) or "") .. "'"
 end
 
 --- Runs a statement with values for its `?`s.

@@ -22,6 +22,10 @@ local client = agents.client
 
 local M = {}
 
+-- change: "__Host-visitor" and "; Secure", behind TLS: then no other host of the domain can set it,
+-- and so make somebody a visitor whose secret it knows.
+local COOKIE, ATTRIBUTES = "visitor", "; Path=/; HttpOnly; SameSite=Strict; Max-Age=86400"
+
 local LONGEST_TEXT = 4000 -- bytes
 local LOOK = 0.25 -- seconds between two looks for events
 local BREATH = 15 -- seconds after which an idle stream shows that it lives
@@ -72,9 +76,14 @@ local function is_foreign()
   return site ~= nil and site ~= "same-origin" or origin ~= nil and host ~= ngx.var.http_host
 end
 
+--- The thread that the cookie is for, or nil.
+local function thread_of_cookie()
+  return room.thread_of_secret(ngx.var["cookie_" .. COOKIE])
+end
+
 --- The visitor's thread; when the request is not theirs, it is answered, and this does not return.
 local function thread_of_visitor()
-  local thread = room.thread_of_secret(ngx.var.cookie_visitor)
+  local thread = thread_of_cookie()
   if not thread or is_foreign() then
     return refuse(403, sentences[403])
   end
@@ -218,10 +227,8 @@ end
 
 --- Lets who opens the page be a visitor. To be called in access_by_lua.
 function M.greet()
-  if not room.thread_of_secret(ngx.var.cookie_visitor) then
-    local secret = room.new_secret()
-    ngx.header["Set-Cookie"] = -- change: with "; Secure", behind TLS
-      ("visitor=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=86400"):format(secret)
+  if not thread_of_cookie() then
+    ngx.header["Set-Cookie"] = COOKIE .. "=" .. room.new_secret() .. ATTRIBUTES
   end
 end
 

@@ -2,10 +2,18 @@
 -- more than the protocol allows. The page shows all of it as text.
 local M = {}
 
-local MAXIMUM = { items = 13, buttons = 4, cards = 10, attachments = 20, url = 2048, text = 20000 }
+local MAXIMUM = { items = 13, buttons = 4, cards = 10, attachments = 20, url = 2048, text = 80000 }
 
+--- No more bytes than 20,000 characters may have, and no half of a character at the end.
 local function text(value)
-  return type(value) == "string" and value ~= "" and value:sub(1, MAXIMUM.text) or nil
+  if type(value) ~= "string" or value == "" then
+    return nil
+  end
+  local last = math.min(#value, MAXIMUM.text)
+  while value:find("^[\128-\191]", last + 1) do
+    last = last - 1
+  end
+  return value:sub(1, last)
 end
 
 local function url(value)
@@ -56,23 +64,31 @@ function M.attachments(items)
 end
 
 local function choice(item)
-  return text(item.title) and { title = item.title, payload = text(item.payload) }
+  return text(item.title) and { title = text(item.title), payload = text(item.payload) }
 end
 
 local function button(item)
   if item.type == "url" then
-    return text(item.title) and url(item.url) and { title = item.title, url = item.url }
+    return text(item.title) and url(item.url) and { title = text(item.title), url = item.url }
   end
   return choice(item)
 end
 
+--- What a link is called unless it has a text of its own: its host, without a user's name before.
+local function host_of(link)
+  local authority = link:match "^%a+://([^/?#]*)"
+  local host = authority:match "[^@]*$"
+  return host ~= "" and host or link
+end
+
 local function card(item)
+  local link = url(item.url)
   return text(item.title)
     and {
-      title = item.title,
+      title = text(item.title),
       subtitle = text(item.subtitle),
-      url = url(item.url),
-      url_text = text(item.url_text),
+      url = link,
+      url_text = link and (text(item.url_text) or host_of(link)),
       image = url(item.attachment_url),
       buttons = list(item.items, MAXIMUM.buttons, button),
     }

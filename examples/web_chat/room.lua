@@ -91,25 +91,28 @@ function M.find(thread, id)
   return text and cjson.decode(text)
 end
 
---- An event is numbered a moment before it is there.
-local function read(thread, number)
+--- An event is numbered a moment before it is there, and a worker may be slow. Gives also what is
+-- left of the looks that are worth waiting for: what was forgotten never comes.
+local function read(thread, number, looks)
   local text = dict:get(event_key(thread, number))
-  if not text then
+  while not text and looks > 0 do
     ngx.sleep(0.01)
+    looks = looks - 1
     text = dict:get(event_key(thread, number))
   end
-  return text
+  return text, looks
 end
 
 --- Calls a function with the number and the JSON of each event after a number.
 ---@return number last the number to go on from
 function M.each_since(thread, number, visit)
-  local last = dict:get("last " .. thread) or 0
+  local last, looks = dict:get("last " .. thread) or 0, 50
   if number > last then
     number = 0 -- forgotten, and begun anew
   end
   for next_number = math.max(number, last - KEPT) + 1, last do
-    local text = read(thread, next_number)
+    local text
+    text, looks = read(thread, next_number, looks)
     if text then
       visit(next_number, text)
     end

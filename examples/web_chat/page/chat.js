@@ -71,7 +71,7 @@ function card(item, messageId) {
     made.append(element("p", {}, item.subtitle));
   }
   if (isWeb(item.url)) {
-    made.append(link(item.url, item.url_text || new URL(item.url).host));
+    made.append(link(item.url, item.url_text || item.url));
   }
   if (item.buttons) {
     made.append(choices(item.buttons, messageId));

@@ -52,7 +52,7 @@ local M = {}
 ---@param settings sendapi.sandbox.PollerSettings
 ---@return sendapi.sandbox.Poller
 function M.new(settings)
-  local self = setmetatable({ settings = settings, wire = {}, contents = 0 }, Poller)
+  local self = setmetatable({ settings = settings, wire = {} }, Poller)
   self.objects = {}
   for _, kind in ipairs(LISTED) do
     self.objects[kind] = { by_id = {}, ids = {}, listed = {} }
@@ -213,13 +213,20 @@ end
 
 -- What agents do ---------------------------------------------------------------
 
+local contents_made = 0 -- by all pollers: a connector takes what has a known id for a repetition
+local state_id = tostring({}):match "%x+$" -- tells programs apart that begin in the same second
+
+local function new_content_id(now)
+  contents_made = contents_made + 1
+  return ("%x-%s-%d"):format(math.floor(now), state_id, contents_made)
+end
+
 --- The part of a create that Engage Digital adds; what is given goes before it.
 local function filled_up(self, params)
-  self.contents = self.contents + 1
   local now = self.settings.now()
   local filled = {
     author_id = "agent",
-    content_id = ("%s-%d"):format(("%x"):format(math.floor(now)), self.contents),
+    content_id = new_content_id(now),
     created_at = date(now),
     updated_at = date(now),
     format = "text",
