@@ -72,7 +72,9 @@ function drawSources() {
   find("source").value = store.source;
   const source = currentSource();
   find("settings").disabled = !source;
-  find("settings").title = source ? text(source.error) || "Source settings" : "Choose a source first";
+  find("settings").title = source
+    ? text(source.error) || "Source settings"
+    : "Choose a source first";
   find("settings").classList.toggle("problem", Boolean(source?.error));
   find("poll").disabled = !source?.connector || Boolean(source.syncing);
   find("poll").title = source?.connector ? "Ask the connector now" : "No connector to poll";

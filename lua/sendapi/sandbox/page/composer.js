@@ -27,7 +27,12 @@ function drawAttachments() {
       find("attach-toggle").focus();
     };
     const name = filename || url;
-    return h("li.chip.panel", icon("attach"), bdi(name), iconButton("close", `Remove ${name}`, remove));
+    return h(
+      "li.chip.panel",
+      icon("attach"),
+      bdi(name),
+      iconButton("close", `Remove ${name}`, remove),
+    );
   });
   fill(find("attached"), chips);
 }
@@ -37,7 +42,11 @@ function addAttachment() {
   const filename = find("attach-name");
   if (safeUrl(url.value)) {
     const type = find("attach-type").value || undefined;
-    draft().attachments.push({ url: url.value, type, filename: filename.value.trim() || undefined });
+    draft().attachments.push({
+      url: url.value,
+      type,
+      filename: filename.value.trim() || undefined,
+    });
     url.value = filename.value = "";
     drawAttachments();
   } else {

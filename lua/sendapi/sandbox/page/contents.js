@@ -4,9 +4,17 @@ import { pretty, size } from "./format.js";
 
 // Extension -> media type, of what is shown; a video is only named.
 const shownTypes = {
-  png: "image/png", gif: "image/gif", webp: "image/webp", bmp: "image/bmp", svg: "image/svg+xml",
-  jpg: "image/jpeg", jpeg: "image/jpeg",
-  mp3: "audio/mpeg", ogg: "audio/ogg", m4a: "audio/mp4", aac: "audio/aac",
+  png: "image/png",
+  gif: "image/gif",
+  webp: "image/webp",
+  bmp: "image/bmp",
+  svg: "image/svg+xml",
+  jpg: "image/jpeg",
+  jpeg: "image/jpeg",
+  mp3: "audio/mpeg",
+  ogg: "audio/ogg",
+  m4a: "audio/mp4",
+  aac: "audio/aac",
 };
 
 /** The name of an attachment: its file name, else the end of its url. */
@@ -111,7 +119,12 @@ const card = (title) => ({ title, subtitle, items: [choice] });
 
 /** What the editor is filled with, by type. */
 export const templates = {
-  select: { items: [{ title: "Yes", payload: "yes" }, { title: "No", payload: "no" }] },
+  select: {
+    items: [
+      { title: "Yes", payload: "yes" },
+      { title: "No", payload: "no" },
+    ],
+  },
   rich_link: { url, title: "A page", subtitle, url_text: "Read more" },
   template: {
     title: "A product",

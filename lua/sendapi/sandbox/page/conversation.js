@@ -80,7 +80,9 @@ function keepFocus(change) {
   const key = document.activeElement?.dataset.focus;
   change();
   if (key) {
-    [...document.querySelectorAll("[data-focus]")].find((one) => one.dataset.focus === key)?.focus();
+    [...document.querySelectorAll("[data-focus]")]
+      .find((one) => one.dataset.focus === key)
+      ?.focus();
   }
 }
 

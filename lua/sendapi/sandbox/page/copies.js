@@ -17,8 +17,10 @@ export function asCurl(exchange, url) {
 }
 
 const keywords = new Set(
-  ("and break do else elseif end false for function goto if in local nil not or repeat return " +
-    "then true until while").split(" "),
+  (
+    "and break do else elseif end false for function goto if in local nil not or repeat return " +
+    "then true until while"
+  ).split(" "),
 );
 
 const escapes = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -50,7 +52,10 @@ export function luaValue(value, indent = "") {
   } else if (value === null || typeof value !== "object") {
     return value === null ? "nil" : String(value);
   } else if (Array.isArray(value)) {
-    return luaTable(value.map((item) => luaValue(item, inner)), indent);
+    return luaTable(
+      value.map((item) => luaValue(item, inner)),
+      indent,
+    );
   }
   const fields = Object.entries(value).filter(([, item]) => item !== null);
   return luaTable(

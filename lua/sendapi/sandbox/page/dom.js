@@ -122,6 +122,9 @@ export function text(value) {
 
 /** The first so many characters, on one line. */
 export function excerpt(value, length) {
-  const line = text(value).slice(0, length * 2).replace(/\s+/g, " ").trim();
+  const line = text(value)
+    .slice(0, length * 2)
+    .replace(/\s+/g, " ")
+    .trim();
   return line.length > length ? `${line.slice(0, length)}…` : line;
 }

@@ -38,7 +38,10 @@ const readers = {
 
 /** The fault that a form describes; what is left empty is not in it. */
 function read(form) {
-  const fault = { kind: form.dataset.kind, probability: Number(form.elements.probability.value) / 100 };
+  const fault = {
+    kind: form.dataset.kind,
+    probability: Number(form.elements.probability.value) / 100,
+  };
   for (const control of form.querySelectorAll("[data-type]")) {
     if (control.type === "checkbox" ? control.checked : control.value !== "") {
       fault[control.name] = readers[control.dataset.type](control);
@@ -52,7 +55,9 @@ const forms = () => [...find("kinds").querySelectorAll("form")];
 /** Turns on what the forms say, and nothing else; draws what is on then, also when it was refused. */
 async function apply() {
   try {
-    const faults = forms().filter((form) => form.elements.on.checked).map(read);
+    const faults = forms()
+      .filter((form) => form.elements.on.checked)
+      .map(read);
     store.faults = (await post("/faults", faults.length > 0 ? { faults } : {})).on;
   } catch (problem) {
     notice(problem.message, true);
@@ -75,19 +80,35 @@ function change({ target }) {
 function controlOf(name, type, isNeeded) {
   const given = { name, "data-type": type, value: isNeeded ? (starts[name] ?? "") : "" };
   if (name === "at") {
-    return h("select", given, points.map((point) => h("option", { value: point }, point || "default")));
+    return h(
+      "select",
+      given,
+      points.map((point) => h("option", { value: point }, point || "default")),
+    );
   } else if (type === "boolean") {
     return h("input", { ...given, type: "checkbox" });
   }
   const placeholder = type === "table" ? '{"Name": "value"}' : "default";
-  return h("input", { ...given, type: type === "number" ? type : "text", step: "any", placeholder });
+  return h("input", {
+    ...given,
+    type: type === "number" ? type : "text",
+    step: "any",
+    placeholder,
+  });
 }
 
 const parameter = (words, control) => h("label.parameter", h("span.hint", words), control);
 
 function drawKind({ kind, text: sentence, takes, needs }) {
   const on = h("input", { type: "checkbox", role: "switch", name: "on", id: `fault-${kind}` });
-  const probability = { name: "probability", type: "number", min: 0, max: 100, step: "any", value: 100 };
+  const probability = {
+    name: "probability",
+    type: "number",
+    min: 0,
+    max: 100,
+    step: "any",
+    value: 100,
+  };
   const parameters = Object.entries({ ...takes, times: "number" });
   const controls = parameters.map(([name, type]) =>
     parameter(name, controlOf(name, type, list(needs).includes(name))),
@@ -109,7 +130,8 @@ function write(form, fault) {
     if (control.type === "checkbox") {
       control.checked = value === true;
     } else {
-      control.value = control.dataset.type === "table" && value ? JSON.stringify(value) : text(value);
+      control.value =
+        control.dataset.type === "table" && value ? JSON.stringify(value) : text(value);
     }
   }
 }

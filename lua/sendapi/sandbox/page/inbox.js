@@ -36,7 +36,11 @@ function drawThread(thread) {
 
 /** Whether a thread holds what is searched for. */
 function holds(thread, wanted) {
-  const parts = [titleOf(thread), ...list(thread.users).map(nameOf), text(thread.last?.text).slice(0, 500)];
+  const parts = [
+    titleOf(thread),
+    ...list(thread.users).map(nameOf),
+    text(thread.last?.text).slice(0, 500),
+  ];
   return parts.some((part) => part.toLowerCase().includes(wanted));
 }
 

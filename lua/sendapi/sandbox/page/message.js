@@ -19,7 +19,10 @@ export const titleOf = (thread) =>
 function initialsOf(name) {
   const words = name.match(/[\p{L}\p{N}]+/gu) ?? ["?"];
   const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return letters.map((word) => Array.from(word)[0]).join("").toUpperCase();
+  return letters
+    .map((word) => Array.from(word)[0])
+    .join("")
+    .toUpperCase();
 }
 
 /** Always the same for the same name, degrees. */
@@ -137,5 +140,10 @@ export function drawMessage(message, context) {
     message.structured_content && drawStructured(message.structured_content),
     h("footer", drawState(message), drawActions(message, context)),
   );
-  return h(`article.message.${from}.${state}`, { "data-n": message.n }, avatar(message.author), stack);
+  return h(
+    `article.message.${from}.${state}`,
+    { "data-n": message.n },
+    avatar(message.author),
+    stack,
+  );
 }

@@ -6,7 +6,10 @@ const badMilliseconds = 12000;
 
 /** Shows a notice for some seconds. */
 export function notice(words, isBad = false) {
-  const close = button("×", () => shown.remove(), { className: "quiet square", "aria-label": "Close" });
+  const close = button("×", () => shown.remove(), {
+    className: "quiet square",
+    "aria-label": "Close",
+  });
   const shown = h("div", { className: isBad ? "notice bad" : "notice" }, h("span", words), close);
   find(isBad ? "alerts" : "notices").append(shown);
   setTimeout(() => shown.remove(), isBad ? badMilliseconds : goodMilliseconds);

@@ -109,7 +109,14 @@ export class Rows {
   #press(event) {
     const end = this.#items.length;
     const page = Math.max(1, Math.floor(this.#element.clientHeight / this.#rowHeight) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -end, End: end };
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -end,
+      End: end,
+    };
     if (event.ctrlKey || event.altKey || event.metaKey || end === 0) {
       return;
     } else if (event.key in steps) {

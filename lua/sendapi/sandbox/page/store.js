@@ -55,7 +55,9 @@ const sorted = (items, number) => items.sort((one, other) => number(other) - num
 /** Drops what is least by `number` until so many are left. */
 function trim(map, most, number, key) {
   if (map.size > most) {
-    sorted([...map.values()], number).slice(most).forEach((one) => map.delete(one[key]));
+    sorted([...map.values()], number)
+      .slice(most)
+      .forEach((one) => map.delete(one[key]));
   }
 }
 
@@ -77,7 +79,9 @@ export async function refresh() {
 /** Opens a conversation; null: none. */
 export async function openThread(key) {
   const previous = store.open?.key === key ? store.open.messages : new Map();
-  const open = key ? { key, messages: previous, events: new Set(), loading: true, error: null } : null;
+  const open = key
+    ? { key, messages: previous, events: new Set(), loading: true, error: null }
+    : null;
   store.open = open;
   changed("conversation");
   if (open) {

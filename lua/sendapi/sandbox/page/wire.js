@@ -208,7 +208,8 @@ export async function goToExchange(number) {
   }
   openNumber = number;
   const fetched = number === null ? null : await attempt(() => get(`/wire/${number}`));
-  if (number === openNumber) { // else another one was asked for meanwhile
+  if (number === openNumber) {
+    // else another one was asked for meanwhile
     detail = fetched ?? null;
     find("exchange-body").scrollTop = 0;
     drawDetail();
