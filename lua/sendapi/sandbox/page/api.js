@@ -13,7 +13,7 @@ async function read(response) {
   }
 }
 
-/** Resolves to the decoded answer, or throws an Error with a sentence. `path` begins behind `/_sandbox`. */
+/** Resolves to the decoded answer, or throws a sentence. `path` begins behind `/_sandbox`. */
 export async function ask(method, path, body) {
   const headers = { "X-Sandbox-Token": token };
   if (body !== undefined) {
@@ -55,13 +55,18 @@ export class Events {
 
   /** Connects, or connects anew. */
   async connect() {
-    this.#close();
     try {
       this.#last = await this.#handlers.start();
       this.#open();
     } catch {
       this.#lost();
     }
+  }
+
+  #connectIn(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#timer = setTimeout(() => this.connect(), milliseconds);
   }
 
   #open() {
@@ -73,34 +78,19 @@ export class Events {
     }
   }
 
-  #close() {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    this.#source = null;
-  }
-
   /** What happened meanwhile may be more than the server remembers: the state is fetched anew. */
   #lost() {
-    this.#close();
     this.#handlers.online(false);
-    this.#timer = setTimeout(() => this.connect(), againMilliseconds);
-  }
-
-  #missed() {
-    this.#close();
-    this.#timer = setTimeout(() => this.connect(), soonMilliseconds);
+    this.#connectIn(againMilliseconds);
   }
 
   #take(name, event) {
     const number = Number(event.lastEventId);
-    if (number <= this.#last) {
-      return;
+    if (number > this.#last + 1) {
+      this.#connectIn(soonMilliseconds); // some were missed
+    } else if (number > this.#last) {
+      this.#last = number;
+      this.#handlers.event(name, JSON.parse(event.data));
     }
-    if (number !== this.#last + 1) {
-      this.#missed();
-      return;
-    }
-    this.#last = number;
-    this.#handlers.event(name, JSON.parse(event.data));
   }
 }

@@ -14,11 +14,9 @@ import { goToExchange, startWire } from "./wire.js";
 
 const tabs = ["inbox", "wire", "faults"];
 const themes = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
-const themeIcons = { "": "auto", light: "sun", dark: "moon" };
 
 const addresses = {}; // tab -> what it had open last
 let tab = "inbox";
-let threadRows, exchangeRows;
 
 function showTab(name) {
   tab = name;
@@ -92,9 +90,7 @@ function poll() {
 }
 
 function drawTheme() {
-  const theme = document.documentElement.dataset.theme;
-  fill(find("theme"), icon(themeIcons[theme]));
-  find("theme").title = themes[theme];
+  find("theme").title = themes[document.documentElement.dataset.theme];
 }
 
 function nextTheme() {
@@ -117,13 +113,15 @@ function showUnread() {
   find("inbox-unread").hidden = unread === 0;
 }
 
+const focusList = () => find(tab === "wire" ? "exchanges" : "threads").focus();
+
 const shortcuts = {
   1: () => goTo("inbox"),
   2: () => goTo("wire"),
   3: () => goTo("faults"),
   "?": askHelp,
   "/": () => find(tab === "wire" ? "wire-search" : "thread-search").focus(),
-  l: () => (tab === "wire" ? exchangeRows : threadRows).focus(),
+  l: focusList,
   r: () => find("body").focus(),
   t: nextTheme,
 };
@@ -133,7 +131,7 @@ const isWriting = (element) => element.matches("input:not([type=checkbox]), text
 /** From a text box Escape leads back to its list; from a conversation, on a phone, to the threads. */
 function escape(event) {
   if (isWriting(event.target)) {
-    (tab === "wire" ? exchangeRows : threadRows).focus();
+    focusList();
   } else if (tab !== "faults") {
     location.hash = `#${tab}`;
   }
@@ -177,8 +175,8 @@ function start() {
   startConversation();
   startComposer();
   startFaults();
-  threadRows = startInbox();
-  exchangeRows = startWire();
+  startInbox();
+  startWire();
   watch("sources", drawSources);
   watch("threads", showUnread);
   listen();

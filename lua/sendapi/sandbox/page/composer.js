@@ -1,6 +1,6 @@
 // The reply box. What is being written is kept for each conversation.
 import { post } from "./api.js";
-import { bdi, fill, find, h, icon, iconButton, on, safeUrl, text } from "./dom.js";
+import { bdi, closeButton, fill, find, h, icon, on, safeUrl, text } from "./dom.js";
 import { drawStructured, templates } from "./contents.js";
 import { attempt, notice } from "./notice.js";
 import { noteMessage, store, watch } from "./store.js";
@@ -27,12 +27,7 @@ function drawAttachments() {
       find("attach-toggle").focus();
     };
     const name = filename || url;
-    return h(
-      "li.chip.panel",
-      icon("attach"),
-      bdi(name),
-      iconButton("close", `Remove ${name}`, remove),
-    );
+    return h("li.chip.panel", icon("attach"), bdi(name), closeButton(`Remove ${name}`, remove));
   });
   fill(find("attached"), chips);
 }

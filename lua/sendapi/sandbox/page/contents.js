@@ -1,21 +1,9 @@
 // Attachments and structured contents, drawn as they would look.
-import { bdi, h, icon, image, link, list, safeLink, safeUrl, text } from "./dom.js";
+import { bdi, h, icon, image, link, objects, safeLink, safeUrl, text } from "./dom.js";
 import { pretty, size } from "./format.js";
 
-// Extension -> media type, of what is shown; a video is only named.
-const shownTypes = {
-  png: "image/png",
-  gif: "image/gif",
-  webp: "image/webp",
-  bmp: "image/bmp",
-  svg: "image/svg+xml",
-  jpg: "image/jpeg",
-  jpeg: "image/jpeg",
-  mp3: "audio/mpeg",
-  ogg: "audio/ogg",
-  m4a: "audio/mp4",
-  aac: "audio/aac",
-};
+const images = ["png", "gif", "webp", "bmp", "svg", "jpg", "jpeg"];
+const audios = ["mp3", "ogg", "m4a", "aac"];
 
 /** The name of an attachment: its file name, else the end of its url. */
 function nameOf({ filename, url }) {
@@ -23,18 +11,19 @@ function nameOf({ filename, url }) {
   return text(filename) || path.slice(path.lastIndexOf("/") + 1) || text(url) || "attachment";
 }
 
-/** image/…, audio/…, or what is not shown: video, file. */
-function typeOf(attachment, name) {
-  const type = shownTypes[name.slice(name.lastIndexOf(".") + 1).toLowerCase()];
-  const told = text(attachment.type);
-  if (told === "audio") {
-    return type?.startsWith("audio/") ? type : "audio/mp4";
-  }
-  return told === "video" ? told : (type ?? "file");
+const extensionOf = (name) => name.slice(name.lastIndexOf(".") + 1).toLowerCase();
+
+/** Whether it is shown as an image or as audio, or else linked. */
+function kindOf(attachment, name) {
+  const extension = extensionOf(name);
+  const isImage = images.includes(extension) && !attachment.type;
+  const isAudio = audios.includes(extension) || attachment.type === "audio";
+  return (isImage && "image") || (isAudio && "audio") || "file";
 }
 
 /** Where to load an attachment from; null: from nowhere. A content that was sent becomes a url. */
-function sourceOf({ content, url }, type) {
+function sourceOf({ content, url }, kind, name) {
+  const type = `${kind}/${extensionOf(name).replace("svg", "svg+xml")}`;
   const isBase64 = /^[A-Za-z0-9+/=\s]+$/.test(text(content));
   return isBase64 ? `data:${type};base64,${content}` : safeUrl(url);
 }
@@ -44,7 +33,7 @@ function drawFile({ bytes, content, url }, name) {
   return h("div.file.paper", icon("file"), link(url, name), h("span.hint", size(length)));
 }
 
-function drawImage(source, attachment, name) {
+function drawImage(source, name, attachment) {
   const shown = image(source, name, () => drawFile(attachment, name));
   const href = safeUrl(attachment.url);
   return href ? h("a.picture", safeLink(href), shown) : h("span.picture", shown);
@@ -55,14 +44,13 @@ function drawAudio(source, name) {
   return h("div", h("div.hint", bdi(name)), h("audio", given));
 }
 
+const drawers = { image: drawImage, audio: drawAudio };
+
 export function drawAttachment(attachment) {
   const name = nameOf(attachment);
-  const type = typeOf(attachment, name);
-  const source = sourceOf(attachment, type);
-  if (source && type.startsWith("image/")) {
-    return drawImage(source, attachment, name);
-  }
-  return source && type.startsWith("audio/") ? drawAudio(source, name) : drawFile(attachment, name);
+  const kind = kindOf(attachment, name);
+  const source = kind === "file" ? null : sourceOf(attachment, kind, name);
+  return source ? drawers[kind](source, name, attachment) : drawFile(attachment, name);
 }
 
 function hostOf(url) {
@@ -76,9 +64,7 @@ function drawChoice({ title, payload }) {
 }
 
 const drawButton = (item) =>
-  item.type === "url"
-    ? h("li.choice", link(item.url, text(item.title)), " ", icon("out"))
-    : drawChoice(item);
+  item.type === "url" ? h("li.choice", link(item.url, text(item.title))) : drawChoice(item);
 
 function drawCard({ attachment_url: picture, title, subtitle, url, url_text: words, items }) {
   const source = safeUrl(picture);
@@ -88,17 +74,17 @@ function drawCard({ attachment_url: picture, title, subtitle, url, url_text: wor
     h("strong", { dir: "auto" }, text(title)),
     text(subtitle) && h("span.hint", { dir: "auto" }, text(subtitle)),
     text(url) && link(url, text(words) || hostOf(url)),
-    list(items).length > 0 && h("ul", list(items).map(drawButton)),
+    objects(items).length > 0 && h("ul", objects(items).map(drawButton)),
   );
 }
 
 function drawCarousel({ items }) {
   const given = { role: "group", "aria-label": "Carousel", tabindex: 0 };
-  return h("div.carousel", given, list(items).map(drawCard));
+  return h("div.carousel", given, objects(items).map(drawCard));
 }
 
-const drawers = {
-  select: ({ items }) => h("ul.select", list(items).map(drawChoice)),
+const structures = {
+  select: ({ items }) => h("ul.select", objects(items).map(drawChoice)),
   rich_link: drawCard,
   template: drawCard,
   carousel: drawCarousel,
@@ -107,7 +93,7 @@ const drawers = {
 /** A structured content; of an unknown type as JSON. */
 export function drawStructured(content) {
   const type = text(content.type);
-  const draw = Object.hasOwn(drawers, type) ? drawers[type] : null;
+  const draw = Object.hasOwn(structures, type) ? structures[type] : null;
   const drawn = draw ? draw(content) : h("pre", pretty(JSON.stringify(content)));
   return h("div.structured", { "data-type": type }, drawn);
 }

@@ -1,6 +1,6 @@
 // The open conversation: its head, its messages, and who is typing.
 import { post } from "./api.js";
-import { bdi, button, fill, find, h, list, on, setEmpty, text } from "./dom.js";
+import { bdi, button, fill, find, h, list, objects, on, setEmpty, text } from "./dom.js";
 import { count, dayOf } from "./format.js";
 import { avatar, drawMessage, nameOf, titleOf } from "./message.js";
 import { shownMessages, store, watch } from "./store.js";
@@ -42,12 +42,12 @@ const context = {
 
 function describe(one) {
   const source = store.sources.get(one.source);
-  const names = list(one.users).map(nameOf);
+  const names = objects(one.users).map(nameOf);
   return [
     h("span", kinds[one.kind] ?? one.kind),
     h("span", bdi(text(source?.name) || text(one.source))),
     h("span", count(one.count ?? 0, "message")),
-    h("span", bdi(names.slice(0, 4).join(", ")), names.length > 4 && ` +${names.length - 4}`),
+    h("span", bdi(names.join(", "))),
   ];
 }
 
@@ -57,7 +57,7 @@ function drawTools(one) {
   const disabled = !options.includes("messaging.queuing_update");
   const title = disabled && "The source has no option messaging.queuing_update";
   const queuing = { id: "queuing", "data-focus": "queuing", disabled, title };
-  const actions = list(one.actions).map((action) =>
+  const actions = objects(one.actions).map((action) =>
     button(bdi(label(action)), () => act(null, action), { "data-focus": `thread ${action.name}` }),
   );
   return [actions, button("Queueing update…", () => askQueuing(one), queuing)];
@@ -184,7 +184,7 @@ function draw() {
   }
   if (one) {
     drawHead(one);
-    fill(find("typing"), list(one.typing).map(drawTyping));
+    fill(find("typing"), objects(one.typing).map(drawTyping));
     drawMessages();
     see(one);
   }

@@ -77,13 +77,12 @@ export function icon(name) {
 /** A text from outside within one of ours: its direction does not reach beyond it. */
 export const bdi = (text, className) => h("bdi", className ? { className } : {}, text);
 
-export function button(label, onclick, given = {}) {
-  return h("button", { type: "button", onclick, ...given }, label);
-}
+export const button = (label, onclick, given) =>
+  h("button", { type: "button", onclick, ...given }, label);
 
-/** A button that shows a symbol, and says what it does. */
-export const iconButton = (name, title, onclick) =>
-  h("button.quiet.square", { type: "button", title, onclick }, icon(name));
+/** A button that closes or removes something. */
+export const closeButton = (label, onclick) =>
+  h("button.quiet.square", { type: "button", "aria-label": label, onclick }, "×");
 
 /** The url when it is one of http or https; else null. */
 export function safeUrl(text) {
@@ -114,6 +113,9 @@ export function image(source, alt, instead) {
 
 /** A list from outside: whatever is none counts as empty. */
 export const list = (value) => (Array.isArray(value) ? value : []);
+
+/** The objects of a list from outside. */
+export const objects = (value) => list(value).filter((one) => one?.constructor === Object);
 
 /** A text from outside: numbers are written out, and whatever else is none is empty. */
 export function text(value) {

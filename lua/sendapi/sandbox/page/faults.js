@@ -151,7 +151,7 @@ function show() {
 }
 
 async function update() {
-  if (kinds.length === 0 && store.ready) {
+  if (kinds.length === 0) {
     kinds = list((await get("/faults").catch(() => null))?.kinds);
     fill(find("kinds"), kinds.map(drawKind));
   }

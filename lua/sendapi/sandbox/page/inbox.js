@@ -1,12 +1,12 @@
 // The inbox: the list of threads; the conversation beside it has its own file.
-import { bdi, excerpt, find, h, list, on, text } from "./dom.js";
+import { bdi, excerpt, find, h, objects, on, text } from "./dom.js";
 import { shortTime } from "./format.js";
 import { avatar, nameOf, titleOf } from "./message.js";
 import { lastAt, newestFirst, openThread, store, watch } from "./store.js";
 import { Rows } from "./rows.js";
 
 function drawLast(thread) {
-  const [typing] = list(thread.typing);
+  const [typing] = objects(thread.typing);
   if (typing) {
     return h("span.last.now", bdi(nameOf(typing.user)), " is typing…");
   }
@@ -24,7 +24,7 @@ function drawThread(thread) {
   const name = text(source?.name) || text(thread.source);
   const time = h("time", shortTime(thread.last?.at));
   return [
-    avatar(list(thread.users)[0]),
+    avatar(objects(thread.users)[0]),
     h(
       thread.unread > 0 ? "span.lines.has-unread" : "span.lines",
       h("span.line", bdi(titleOf(thread), "title"), time),
@@ -38,7 +38,7 @@ function drawThread(thread) {
 function holds(thread, wanted) {
   const parts = [
     titleOf(thread),
-    ...list(thread.users).map(nameOf),
+    ...objects(thread.users).map(nameOf),
     text(thread.last?.text).slice(0, 500),
   ];
   return parts.some((part) => part.toLowerCase().includes(wanted));
@@ -60,7 +60,6 @@ export function startInbox() {
   on("thread-search", "input", draw);
   watch("threads sources source", draw);
   watch("conversation", () => rows.mark(store.open?.key ?? null));
-  return rows;
 }
 
 /** Shows the conversation of the address bar. */

@@ -1,5 +1,5 @@
 // One message of a conversation.
-import { bdi, button, excerpt, h, icon, image, list, safeUrl, text } from "./dom.js";
+import { bdi, button, excerpt, h, icon, image, objects, safeUrl, text } from "./dom.js";
 import { drawAttachment, drawStructured } from "./contents.js";
 import { fullTime, timeOfDay } from "./format.js";
 
@@ -14,7 +14,7 @@ export function nameOf(user) {
 
 /** The title of a thread; without one, who writes in it. */
 export const titleOf = (thread) =>
-  text(thread.title) || list(thread.users).map(nameOf).join(", ") || text(thread.key);
+  text(thread.title) || objects(thread.users).map(nameOf).join(", ") || text(thread.key);
 
 function initialsOf(name) {
   const words = name.match(/[\p{L}\p{N}]+/gu) ?? ["?"];
@@ -101,7 +101,7 @@ function stateOf({ state, tries, read_at: readAt }) {
     return ["read", `Read ${timeOfDay(readAt)}`, "read"];
   }
   return {
-    sending: ["clock", tries > 1 ? `Sending, try ${tries}…` : "Sending…", "plain"],
+    sending: ["refresh", tries > 1 ? `Sending, try ${tries}…` : "Sending…", "plain"],
     sent: ["check", tries > 1 ? `Sent (${tries} tries)` : "Sent", "plain"],
     failed: ["problem", tries > 1 ? `Not sent (${tries} tries)` : "Not sent", "bad"],
   }[state];
@@ -117,7 +117,7 @@ function drawState(message) {
 }
 
 const drawActions = (message, { label, act }) =>
-  list(message.actions).map((action) =>
+  objects(message.actions).map((action) =>
     button(bdi(label(action)), () => act(message, action), {
       className: "small",
       "data-focus": `${message.n} ${text(action.name)}`,
@@ -136,7 +136,7 @@ export function drawMessage(message, context) {
     drawHead(message),
     drawQuote(message, context),
     drawBubble(message, context),
-    list(message.attachments).map(drawAttachment),
+    objects(message.attachments).map(drawAttachment),
     message.structured_content && drawStructured(message.structured_content),
     h("footer", drawState(message), drawActions(message, context)),
   );

@@ -1,15 +1,12 @@
 // Short words about what was done, or why it was not; read aloud by screen readers.
-import { button, find, h } from "./dom.js";
+import { closeButton, find, h } from "./dom.js";
 
 const goodMilliseconds = 4000;
 const badMilliseconds = 12000;
 
 /** Shows a notice for some seconds. */
 export function notice(words, isBad = false) {
-  const close = button("×", () => shown.remove(), {
-    className: "quiet square",
-    "aria-label": "Close",
-  });
+  const close = closeButton("Close", () => shown.remove());
   const shown = h("div", { className: isBad ? "notice bad" : "notice" }, h("span", words), close);
   find(isBad ? "alerts" : "notices").append(shown);
   setTimeout(() => shown.remove(), isBad ? badMilliseconds : goodMilliseconds);

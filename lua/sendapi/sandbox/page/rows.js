@@ -42,10 +42,6 @@ export class Rows {
     this.#draw();
   }
 
-  focus() {
-    this.#element.focus();
-  }
-
   get #rowHeight() {
     return this.#given.height * parseFloat(getComputedStyle(document.documentElement).fontSize);
   }

@@ -14,7 +14,6 @@ export const store = {
   faults: {}, // those that are on, as `POST /_sandbox/faults` takes them
   source: "", // the id of the one that is looked at; "": all of them
   open: null, // the open conversation: `key`, `messages` (n -> message), `loading`, `error`
-  ready: false, // until the first state has come
 };
 
 const watchers = new Map();
@@ -68,7 +67,6 @@ export async function refresh() {
   store.threads = byKey(state.threads, "key");
   store.faults = state.faults ?? {};
   store.wire = byKey(wire, "n");
-  store.ready = true;
   if (store.open) {
     openThread(store.open.key);
   }
@@ -162,7 +160,7 @@ const notes = {
     changed("sources", "conversation");
   },
   faults(faults) {
-    store.faults = faults;
+    store.faults = faults ?? {};
     changed("faults");
   },
   clear: forget,

@@ -231,5 +231,4 @@ export function startWire() {
   on("wire-back", "click", () => (location.hash = "#wire"));
   watch("wire source", draw);
   watch("wire-open", () => rows.mark(openNumber));
-  return rows;
 }
