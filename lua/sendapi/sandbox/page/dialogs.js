@@ -79,13 +79,12 @@ export function askQueuing(thread) {
   find("queuing-dialog").showModal();
 }
 
-async function sendQueuing(form) {
+function sendQueuing(form) {
   const position = Number(form.elements.position.value);
   const estimated_wait_time = Number(form.elements.wait.value);
   const update = { thread: queued, position, estimated_wait_time };
-  if (await attempt(() => post("/queuing", update), "Queueing update sent")) {
-    find("queuing-dialog").close();
-  }
+  find("queuing-dialog").close();
+  attempt(() => post("/queuing", update), "Queueing update sent");
 }
 
 export const askHelp = () => find("help-dialog").showModal();

@@ -7,7 +7,7 @@ const badMilliseconds = 12000;
 /** Shows a notice for some seconds. */
 export function notice(words, isBad = false) {
   const close = closeButton("Close", () => shown.remove());
-  const shown = h("div", { className: isBad ? "notice bad" : "notice" }, h("span", words), close);
+  const shown = h(isBad ? "div.notice.paper.bad" : "div.notice.paper", h("span", words), close);
   find(isBad ? "alerts" : "notices").append(shown);
   setTimeout(() => shown.remove(), isBad ? badMilliseconds : goodMilliseconds);
 }
