@@ -650,10 +650,18 @@ async function checkMany() {
   });
 
   await check("what was received is forgotten when asked to", async () => {
+    await page.locator("#threads .row").first().click();
+    await seen(page.locator("#log .message").first());
     page.once("dialog", (dialog) => dialog.accept());
     await page.click("#forget");
     await seen(page.locator("#threads[data-empty]"));
     assert.deepEqual((await ask("GET", "/state")).threads, []);
+  });
+
+  await check("on a phone what is gone gives way to the list", async () => {
+    await page.setViewportSize(narrow);
+    await seen(page.locator("#threads"));
+    await page.setViewportSize(wide);
   });
 }
 

@@ -176,7 +176,7 @@ function see(one) {
 
 function draw() {
   const one = thread();
-  find("inbox").classList.toggle("opened", Boolean(store.open));
+  find("inbox").classList.toggle("opened", Boolean(one));
   find("conversation-body").hidden = !one;
   find("conversation-none").hidden = Boolean(one);
   if (store.open?.key !== shownKey) {

@@ -188,7 +188,7 @@ function toggleRaw({ target }) {
 }
 
 function drawDetail() {
-  find("wire").classList.toggle("opened", openNumber !== null);
+  find("wire").classList.toggle("opened", detail !== null);
   find("exchange-none").hidden = detail !== null;
   find("exchange").hidden = detail === null;
   if (detail === null) {
