@@ -7,8 +7,11 @@
 -- What is not delivered is `nil, err` (error.lua). Misuse raises at the caller's line.
 local cjson = require "cjson"
 local client = require "sendapi.client"
+local connector = require "sendapi.connector"
 local core = require "sendapi.core"
 local options_list = require "sendapi.options"
+local page = require "sendapi.connector.page"
+local source = require "sendapi.source"
 local version = require "sendapi.version"
 
 -- lua-cjson's ways to say "empty array"; its older versions have none.
@@ -25,6 +28,15 @@ M.errors = core.failures
 
 --- See client.lua.
 M.client = client.new
+
+--- See connector/init.lua.
+M.connector = connector.new
+
+--- See connector/page.lua.
+M.page = page.page
+
+--- See source.lua.
+M.source = source.new
 
 --- Checks params without sending them.
 --
