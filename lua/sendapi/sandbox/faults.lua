@@ -191,6 +191,19 @@ local needs = {
 
 local always_taken = { kind = "string", probability = "number", times = "number" }
 
+--- The kinds by name, each with what it takes and needs besides `times` and `probability`.
+---@return { kind: string, takes: table<string, string>, needs: string[] }[]
+function faults.list()
+  local list = {}
+  for kind in pairs(faults.kinds) do
+    list[#list + 1] = { kind = kind, takes = takes[kind] or {}, needs = needs[kind] or {} }
+  end
+  table.sort(list, function(one, other)
+    return one.kind < other.kind
+  end)
+  return list
+end
+
 local judged = { delay = true, drop = true, half = true, drip = true }
 
 local points = { before = true, middle = true, after = true }

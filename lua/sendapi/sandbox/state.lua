@@ -346,9 +346,20 @@ function State:changed(message, operation, answer)
   end
   tell_message(self, message)
   if message.object == "threads" then
-    message.thread.actions = message.params.actions
-    tell_thread(self, message.thread)
+    self:thread_changed(message.thread, operation, message.params)
   end
+end
+
+--- The same for a thread whose own content is not here.
+---@param thread sendapi.sandbox.ThreadRecord
+---@param operation string
+---@param answer table the thread as it is now
+function State:thread_changed(thread, operation, answer)
+  thread.title, thread.actions = text(answer.title) or thread.title, answer.actions
+  if REMOVALS[operation] or operation == "publish" then
+    thread.removed = REMOVALS[operation]
+  end
+  tell_thread(self, thread)
 end
 
 --- The agent has seen what is there.
