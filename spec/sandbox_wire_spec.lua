@@ -140,7 +140,8 @@ end)
 
 describe("JSON of the interface", function()
   it("has empty lists", function()
-    local text = encode.json { a = encode.list {}, b = encode.list { 1 }, c = encode.list(nil), d = {} }
+    local list = encode.list
+    local text = encode.json { a = list {}, b = list { 1 }, c = list(nil), d = {} }
     local read = cjson.decode(text)
     assert.same({ {}, { 1 }, {}, {} }, { read.a, read.b, read.c, read.d })
     assert.is_truthy(text:find('"a":[]', 1, true))

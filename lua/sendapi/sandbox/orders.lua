@@ -94,26 +94,38 @@ local function is_absent(value)
   return value == nil or value == "" or (type(value) == "table" and next(value) == nil)
 end
 
-local function problem_of_reply(given)
-  local author = given.author
+local function problem_of_author(author)
+  if json.type(author) ~= "object" or type(author.screenname) ~= "string" then
+    return "author: expected an object with a screenname."
+  elseif #author.screenname > LONGEST_NAME then
+    return "author: the screenname is too long."
+  end
+end
+
+local function problem_of_fields(given)
   if given.object ~= nil and not OBJECTS[given.object] then
     return "object: expected messages, private_messages or threads."
   elseif given.body ~= nil and type(given.body) ~= "string" then
     return "body: expected a text."
   elseif given.structured_content ~= nil and json.type(given.structured_content) ~= "object" then
     return "structured_content: expected an object."
-  elseif author ~= nil and (json.type(author) ~= "object" or type(author.screenname) ~= "string") then
-    return "author: expected an object with a screenname."
-  elseif author and #author.screenname > LONGEST_NAME then
-    return "author: the screenname is too long."
   elseif given.in_reply_to_id ~= nil and not is_text(given.in_reply_to_id) then
     return "in_reply_to_id: expected a text."
   end
-  local problem = problem_of_attachments(given.attachments or {})
-  local is_empty = is_absent(given.body)
+end
+
+local function is_empty(given)
+  return is_absent(given.body)
     and is_absent(given.attachments)
     and is_absent(given.structured_content)
-  return problem or (is_empty and "A reply needs a body, attachments or structured contents." or nil)
+end
+
+local function problem_of_reply(given)
+  return problem_of_fields(given)
+    or (given.author ~= nil and problem_of_author(given.author))
+    or problem_of_attachments(given.attachments or {})
+    or (is_empty(given) and "A reply needs a body, attachments or structured contents.")
+    or nil
 end
 
 local function given_or_nil(value)

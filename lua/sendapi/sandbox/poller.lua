@@ -29,7 +29,7 @@ local REPEATED = { delete = true, publish = true, unpublish = true }
 ---  status, body, headers; or nil, message
 ---@field now fun(): number seconds since 1970
 ---@field sign fun(token: string, body: string): string lower-case hex HMAC-SHA512
----@field arrived (fun(kind: string, object: table))|nil is told of each object that no list had before
+---@field arrived (fun(kind: string, object: table))|nil is told of what no list had before
 
 ---@class sendapi.sandbox.Info what `implementation.info` said, with nothing missing
 ---@field objects table<string, table<string, true>> operations as keys
