@@ -350,14 +350,14 @@ describe("the sandbox's state", function()
       for i = 1, 4 do
         apply(message("a" .. i, "old", { body = ("x"):rep(3000) }))
       end
-      for i = 1, 9 do
+      for i = 1, 12 do
         apply(message("b" .. i, "new", { body = ("x"):rep(3000) }))
       end
       assert.is_true(state.conversations.bytes <= 40000)
       assert.is_nil(state:thread "plain:thread:old")
       local found = said(state:thread "plain:thread:new")
-      assert.equal("b9", found.messages[#found.messages].id)
-      assert.is_true(#found.messages < 9)
+      assert.equal("b12", found.messages[#found.messages].id)
+      assert.is_true(#found.messages < 12)
     end)
 
     it("the length of bodies, files and names", function()

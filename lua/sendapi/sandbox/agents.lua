@@ -3,6 +3,7 @@
 -- It runs in nginx; every request to a connector and its answer is recorded.
 local cjson = require "cjson"
 local connection = require "sendapi.sandbox.connection"
+local intake = require "sendapi.sandbox.intake"
 local new_poller = require("sendapi.sandbox.poller").new
 local signature = require "sendapi.sandbox.signature"
 local verdict = require "sendapi.sandbox.verdict"
@@ -259,7 +260,7 @@ local function place_of(self, thread, object)
   local source = thread.source
   if object == "private_messages" then
     local customer = thread.customer
-    local author = customer and customer.params.author
+    local author = customer and intake.params(customer).author
     return { recipient_id = type(author) == "table" and author.id or nil }
   elseif object == "messages" and thread.kind == "thread" then
     local is_unthreaded = self.state:has_option(source, "messages.unthreaded")

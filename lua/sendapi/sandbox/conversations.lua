@@ -7,8 +7,9 @@ local conversations = {}
 
 local MOST_THREADS = 1000
 local MOST_MESSAGES = 1000 -- in each
-local MOST_BYTES = 67108864 -- of all messages
+local MOST_BYTES = 33554432 -- of all of them
 local LONGEST_KEY = 200
+local THREAD_OVERHEAD = 1024 -- bytes that a thread counts for besides its id
 
 ---@class sendapi.sandbox.ThreadRecord
 ---@field key string
@@ -142,7 +143,7 @@ local function forget_thread(self, thread)
   thread.next, thread.previous = nil, nil
   self.by_key[thread.key] = nil
   self.by_identity[thread.source][thread.kind][thread.id] = nil
-  self.count = self.count - 1
+  self.count, self.bytes = self.count - 1, self.bytes - thread.bytes
 end
 
 local function make_room(self)
@@ -198,10 +199,11 @@ function Conversations:open(source, kind, id, at)
     users = {},
     user_count = 0,
     typing = {},
+    bytes = THREAD_OVERHEAD + 2 * #id,
   }
   nested(self.by_identity, source, kind)[id] = thread
   self.by_key[thread.key] = thread
-  self.count = self.count + 1
+  self.count, self.bytes = self.count + 1, self.bytes + thread.bytes
   append(self, thread)
   make_room(self)
   return thread

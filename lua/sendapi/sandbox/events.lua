@@ -38,7 +38,14 @@ end
 function Events:add(name, make, one, other)
   local number = self.last + 1
   self.last = number
-  self.ring[number % self.limit] = { number = number, name = name, make = make, one, other }
+  local slot = number % self.limit
+  local event = self.ring[slot]
+  if not event then
+    event = { number = 0, name = "", make = make, one = one, other = other }
+    self.ring[slot] = event
+  end
+  event.number, event.name, event.make = number, name, make
+  event.one, event.other = one, other
   if self.wake then
     self.wake()
   end
@@ -55,11 +62,12 @@ function Events:after(number)
   local found = {}
   for wanted = math.max(number, self.last - self.limit) + 1, self.last do
     local event = self.ring[wanted % self.limit]
+    local make, one, other = event.make, event.one, event.other -- the slot is used again
     found[#found + 1] = {
       number = event.number,
       name = event.name,
       data = function()
-        return event.make(event[1], event[2])
+        return make(one, other)
       end,
     }
   end

@@ -4,17 +4,27 @@
 local cjson = require "cjson"
 local encode = require "sendapi.sandbox.encode"
 local json = require "sendapi.json"
-local view = require "sendapi.sandbox.view"
-
-local text = view.text
 
 local LONGEST_TEXT = 262144 -- bytes of a body, of a content
 local LARGEST = 524288 -- bytes of a message that is kept as a whole
 local LONGEST_NAME = 300 -- bytes of what is said of a user
 local MOST_USERS = 50 -- that a thread remembers
-local OVERHEAD = 2048 -- bytes that a message counts for at least
+local OVERHEAD = 1024 -- bytes that a message counts for besides its texts
+local LONGEST_REQUEST = 16384 -- bytes of one that is kept as it came
 
 local intake = {}
+
+--- A text or a number as text; nil when it is neither.
+---@param value any
+---@return string|nil
+function intake.text(value)
+  if type(value) == "number" then
+    return (value % 1 == 0 and "%.0f" or "%.14g"):format(value)
+  end
+  return type(value) == "string" and value or nil
+end
+
+local text = intake.text
 
 local function id_of(user)
   return json.type(user) == "object" and text(user.id) or nil
@@ -153,30 +163,49 @@ function intake.note_user(thread, user)
   end
 end
 
---- Makes a message of what was received, which has an id; its thread is there then.
+--- What is kept of a message's content.
+---@param message sendapi.sandbox.MessageRecord
+---@return table params
+function intake.params(message)
+  return message.params or (intake.content(cjson.decode(message.request).params))
+end
+
+--- Makes a message of what was received, which has an id; its thread is there then. A short request
+-- is kept as it came, and read again by whoever looks at the message: many messages cost little.
 ---@param state sendapi.sandbox.State
 ---@param source string
 ---@param object string
 ---@param given table
 ---@param at number
+---@param request string|nil the whole body, where it was a request of the Send API
 ---@return table message for `Conversations:add`
-function intake.message(state, source, object, given, at)
-  local params, bytes, is_cut = intake.content(given)
-  local author = params.author
+function intake.message(state, source, object, given, at, request)
+  local params, bytes, is_cut
+  if request and #request <= LONGEST_REQUEST then
+    bytes, is_cut = OVERHEAD + #request, false
+  else
+    params, bytes, is_cut = intake.content(given)
+    given, request = params, nil
+  end
+  local author = given.author
   local is_agent = json.type(author) == "object" and author.puppetizable == true
   local from = is_agent and "agent" or "customer"
   return {
-    thread = thread_of(state, source, object, params, from, at),
+    thread = thread_of(state, source, object, given, from, at),
     source = source,
     object = object,
-    id = text(params.id),
+    id = text(given.id),
     params = params,
+    request = request,
     bytes = bytes,
     from = from,
     at = at,
     times = 1,
     state = "received",
     is_cut = is_cut,
+    is_polled = false,
+    n = 0,
+    place = 0,
   }
 end
 
@@ -185,7 +214,7 @@ end
 ---@param message sendapi.sandbox.MessageRecord
 ---@param given table
 function intake.update(conversations, message, given)
-  for name, value in next, message.params do
+  for name, value in next, intake.params(message) do
     if given[name] == nil or given[name] == cjson.null then
       given[name] = value
     end
@@ -195,7 +224,7 @@ function intake.update(conversations, message, given)
     conversations.bytes = conversations.bytes + bytes - message.bytes
     message.bytes = bytes
   end
-  message.params, message.is_cut = params, is_cut
+  message.params, message.request, message.is_cut = params, nil, is_cut
 end
 
 return intake

@@ -205,7 +205,7 @@ local function receive(source_id, fault)
   remember(entry)
   local recorded = record(entry, body)
   if entry.status == 200 then
-    world.state:apply(source_id, entry.action, entry.params, entry.at)
+    world.state:apply(source_id, entry.action, entry.params, entry.at, body)
   end
   return recorded, entry, fault
 end

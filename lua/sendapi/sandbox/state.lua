@@ -9,7 +9,7 @@ local events = require "sendapi.sandbox.events"
 local intake = require "sendapi.sandbox.intake"
 local view = require "sendapi.sandbox.view"
 
-local text = view.text
+local text = intake.text
 
 local TYPING_SECONDS = 10
 local MOST_USERS = 200 -- that `users.create` has told of
@@ -129,7 +129,7 @@ local function place_of_typing(self, source, params, at)
   local answered = text(params.in_reply_to_id)
   local message = answered and self.conversations:any_message(source, answered)
   if message then
-    return message.thread, message.params.author
+    return message.thread, intake.params(message).author
   end
   local id = text(params.thread_id)
   if not id then
@@ -137,7 +137,7 @@ local function place_of_typing(self, source, params, at)
   end
   local thread = self.conversations:open(source, "thread", id, at)
   local last = thread.customer
-  return thread, last and last.params.author
+  return thread, last and intake.params(last).author
 end
 
 local function start_typing(self, source, params, at)
@@ -206,23 +206,26 @@ local function note_user(self, source, params)
   self.users[key] = user
 end
 
-local function note_message(self, message, at)
+local function note_message(self, message, params, at)
   local thread = message.thread
-  intake.note_user(thread, message.params.author)
+  intake.note_user(thread, params.author)
   if message.from == "customer" then
     thread.unread, thread.customer = thread.unread + 1, message
     end_all_typing(self, thread)
   end
   if message.object == "threads" then
-    thread.title, thread.actions = text(message.params.title), message.params.actions
+    local content = intake.params(message)
+    thread.title, thread.actions = text(content.title), content.actions
   end
   self.conversations:touch(thread, at)
   tell_message(self, message)
   tell_thread(self, thread)
 end
 
+local POLLED = {} -- in the place of a request
+
 --- A content of a customer, or of an agent elsewhere.
-local function receive(self, source, object, params, at, is_polled)
+local function receive(self, source, object, params, at, request)
   local id = text(params.id)
   if not id then
     return nil
@@ -230,17 +233,19 @@ local function receive(self, source, object, params, at, is_polled)
   local known = self.conversations:message(source, object, id)
   if known then
     intake.update(self.conversations, known, params)
-    if not is_polled then
+    if request ~= POLLED then
       known.times = known.times + (known.is_polled and 0 or 1)
-      known.is_polled = nil
+      known.is_polled = false
     end
     tell_message(self, known)
     return known
   end
-  local message = intake.message(self, source, object, params, at)
+  local is_polled = request == POLLED
+  local body = not is_polled and request or nil
+  local message = intake.message(self, source, object, params, at, body)
   message.is_polled = is_polled
   self.conversations:add(message, at)
-  note_message(self, message, at)
+  note_message(self, message, params, at)
   return message
 end
 
@@ -256,15 +261,16 @@ local changes = {
 ---@param action string
 ---@param params table its own from here on
 ---@param at number
+---@param request string|nil the whole body, from which short messages are read again
 ---@return sendapi.sandbox.MessageRecord|nil message when it brought one
-function State:apply(source, action, params, at)
+function State:apply(source, action, params, at, request)
   local change = changes[action]
   if change then
     change(self, source, params, at)
     return nil
   end
   local object = action:match "^([^.]+)%.create$"
-  return object and receive(self, source, object, params, at, nil)
+  return object and receive(self, source, object, params, at, request)
 end
 
 --- An object that polling brought.
@@ -274,7 +280,7 @@ end
 ---@param at number
 ---@return sendapi.sandbox.MessageRecord|nil
 function State:take(source, object, item, at)
-  return receive(self, source, object, item, at, true)
+  return receive(self, source, object, item, at, POLLED)
 end
 
 -- What agents do -----------------------------------------------------------------
@@ -301,7 +307,7 @@ function State:reply(thread, object, params, at)
   }
   thread.unread = 0
   self.conversations:add(message, at)
-  note_message(self, message, at)
+  note_message(self, message, content, at)
   return message
 end
 
@@ -346,7 +352,7 @@ function State:changed(message, operation, answer)
   end
   tell_message(self, message)
   if message.object == "threads" then
-    self:thread_changed(message.thread, operation, message.params)
+    self:thread_changed(message.thread, operation, intake.params(message))
   end
 end
 

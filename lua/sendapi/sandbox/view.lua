@@ -3,7 +3,10 @@
 --
 -- Pure.
 local encode = require "sendapi.sandbox.encode"
+local intake = require "sendapi.sandbox.intake"
 local json = require "sendapi.json"
+
+local text = intake.text
 
 local view = {}
 
@@ -12,14 +15,6 @@ local MOST_USERS = 20
 
 -- Operations that nobody presses on an object.
 local COLLECTION = { show = true, list = true, create = true, reply = true }
-
-local function text(value)
-  if type(value) == "number" then
-    return (value % 1 == 0 and "%.0f" or "%.14g"):format(value)
-  end
-  return type(value) == "string" and value or nil
-end
-view.text = text
 
 local function object(value)
   return json.type(value) == "object" and next(value) ~= nil and value or nil
@@ -82,7 +77,7 @@ end
 ---@param source table|nil
 ---@return table
 function view.message(message, source)
-  local params = message.params
+  local params = intake.params(message)
   return {
     n = message.n,
     id = message.id,
@@ -117,7 +112,7 @@ local function last_of(thread)
   if not message then
     return nil
   end
-  local params = message.params
+  local params = intake.params(message)
   return {
     text = encode.excerpt(text(params.body) or "", LONGEST_EXCERPT),
     at = message.at,
