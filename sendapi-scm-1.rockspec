@@ -30,6 +30,32 @@ external_dependencies = {
 
 build = {
   type = "builtin",
+  -- The sandbox's page: files that are no modules, beside those that are.
+  install = {
+    lua = {
+      ["sendapi.sandbox.page.api"] = "lua/sendapi/sandbox/page/api.js",
+      ["sendapi.sandbox.page.app"] = "lua/sendapi/sandbox/page/app.js",
+      ["sendapi.sandbox.page.composer"] = "lua/sendapi/sandbox/page/composer.js",
+      ["sendapi.sandbox.page.contents"] = "lua/sendapi/sandbox/page/contents.js",
+      ["sendapi.sandbox.page.conversation"] = "lua/sendapi/sandbox/page/conversation.js",
+      ["sendapi.sandbox.page.copies"] = "lua/sendapi/sandbox/page/copies.js",
+      ["sendapi.sandbox.page.dialogs"] = "lua/sendapi/sandbox/page/dialogs.js",
+      ["sendapi.sandbox.page.dom"] = "lua/sendapi/sandbox/page/dom.js",
+      ["sendapi.sandbox.page.faults"] = "lua/sendapi/sandbox/page/faults.js",
+      ["sendapi.sandbox.page.format"] = "lua/sendapi/sandbox/page/format.js",
+      ["sendapi.sandbox.page.icons"] = "lua/sendapi/sandbox/page/icons.js",
+      ["sendapi.sandbox.page.inbox"] = "lua/sendapi/sandbox/page/inbox.js",
+      ["sendapi.sandbox.page.index"] = "lua/sendapi/sandbox/page/index.html",
+      ["sendapi.sandbox.page.message"] = "lua/sendapi/sandbox/page/message.js",
+      ["sendapi.sandbox.page.notice"] = "lua/sendapi/sandbox/page/notice.js",
+      ["sendapi.sandbox.page.protocol"] = "lua/sendapi/sandbox/page/protocol.js",
+      ["sendapi.sandbox.page.rows"] = "lua/sendapi/sandbox/page/rows.js",
+      ["sendapi.sandbox.page.store"] = "lua/sendapi/sandbox/page/store.js",
+      ["sendapi.sandbox.page.style"] = "lua/sendapi/sandbox/page/style.css",
+      ["sendapi.sandbox.page.theme"] = "lua/sendapi/sandbox/page/theme.js",
+      ["sendapi.sandbox.page.wire"] = "lua/sendapi/sandbox/page/wire.js",
+    },
+  },
   modules = {
     sendapi = "lua/sendapi/init.lua",
     ["sendapi.actions"] = "lua/sendapi/actions.lua",
