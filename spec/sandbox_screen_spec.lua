@@ -147,8 +147,9 @@ describe("#house the sandbox's screen", function()
       "a%00.js",
     } do
       local status = tonumber(shell.run(
-        ("curl -sS --path-as-is --noproxy '*' -o /dev/null -w '%%{http_code}' '%s/_sandbox/page/%s'"):format(
+        ("curl -sS --path-as-is --noproxy '*' -o /dev/null -w '%%{http_code}' '%s%s%s'"):format(
           sandbox.http,
+          "/_sandbox/page/",
           name
         )
       ).output)
@@ -233,7 +234,8 @@ describe("#house the sandbox's screen", function()
     end)
 
     it("refusing what it cannot understand", function()
-      for _, query in ipairs { "since=x", "since=-1", "wait=x", "wait=-1", "from=me", "since=1e5" } do
+      local queries = { "since=x", "since=-1", "wait=x", "wait=-1", "from=me", "since=1e5" }
+      for _, query in ipairs(queries) do
         assert_refused(400, "expected", "GET", "/_sandbox/messages?" .. query)
       end
       assert.equal(200, (screen:get "/messages?wait=0&wait=9&x&=&thread"))
@@ -322,8 +324,12 @@ describe("#house the sandbox's screen", function()
       for _, kind in ipairs(faults.kinds) do
         by_kind[kind.kind] = kind
       end
-      assert.same({ kind = "delay", takes = { seconds = "number" }, needs = { "seconds" } },
-        by_kind.delay)
+      assert.same({
+        kind = "delay",
+        text = "Answers late.",
+        takes = { seconds = "number" },
+        needs = { "seconds" },
+      }, by_kind.delay)
       status, faults = screen:post("/faults", { kind = "status", status = 503 })
       assert.same({ 200, { fault = { kind = "status", status = 503 } } }, { status, faults.on })
       assert.equal(503, post_one())
@@ -370,7 +376,8 @@ describe("#house the sandbox's screen", function()
       screen:post("/faults", { kind = "status", status = 429, text = "later" })
       support.post(sandbox, "plain", message "1")
       local _, wire = screen:get "/wire"
-      assert.same({ "drop", "status", 429 }, { wire[1].fault, wire[#wire].fault, wire[#wire].status })
+      assert.same({ "drop", "status" }, { wire[1].fault, wire[#wire].fault })
+      assert.equal(429, wire[#wire].status)
       local _, last = screen:get(("/wire/%d"):format(wire[#wire].n))
       assert.equal("later", last.answer.body)
     end)
@@ -891,7 +898,8 @@ describe("#house the sandbox and a connector", function()
       assert.equal(answer.error, select(2, screen:get "/state").sources[1].error)
       return answer.error
     end
-    assert.is_truthy(error_with({ token = "another" }):find("status 403: Invalid signature", 1, true))
+    local unknown = error_with { token = "another" }
+    assert.is_truthy(unknown:find("status 403: Invalid signature", 1, true), unknown)
     local refused = error_with { token = "room", connector = "http://127.0.0.1:1/" }
     assert.equal("no answer: Connection refused", refused)
     local plain = error_with { connector = url:gsub("^http", "https") }

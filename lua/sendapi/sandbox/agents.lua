@@ -147,24 +147,16 @@ end
 
 -- Synchronisation ---------------------------------------------------------------
 
-local function take_info(self, id)
-  local source, rules_source = self.state.sources[id], self.world.sources[id]
-  local info = self.pollers[id] and self.pollers[id].info
-  if info and not source.options then
-    rules_source.options = info.options
-  end
-  return info or cjson.null
-end
-
 local function synchronise(self, id, method)
   self.state:source(id, { syncing = true })
   local result, problem = ask(self, id, {}, method)
   self.state:source(id, {
-    info = take_info(self, id),
+    info = self.pollers[id] and self.pollers[id].info or cjson.null,
     syncing = false,
     error = problem and problem.message or cjson.null,
     polled_at = method == "synchronise" and ngx.now() or nil,
   })
+  self.world.sources[id].options = self.state:options(id)
   return result, problem
 end
 

@@ -90,16 +90,29 @@ function State:source(id, changes)
   return source
 end
 
---- Whether the source has an option: as it was set, or as its connector says.
-function State:has_option(id, option)
+--- The options of a source: as they were set, or where none were, as its connector says.
+---@param id string
+---@return string[]|table<string, true>
+function State:options(id)
   local source = self.sources[id]
-  for _, name in ipairs(source and source.options or {}) do
+  if not source or (source.options and source.options[1]) then
+    return source and source.options or {}
+  end
+  return source.info and source.info.options or {}
+end
+
+--- Whether the source has an option.
+---@param id string
+---@param option string
+---@return boolean
+function State:has_option(id, option)
+  local options = self:options(id)
+  for _, name in ipairs(options) do
     if name == option then
       return true
     end
   end
-  local info = source and not source.options and source.info
-  return info and info.options[option] == true or false
+  return options[option] == true
 end
 
 -- Typing ----------------------------------------------------------------------

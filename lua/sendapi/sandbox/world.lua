@@ -105,17 +105,20 @@ function world.tokens()
   return tokens
 end
 
-local KEPT = { "token", "name", "options", "actions", "connector", "interval", "fault", "faults" }
+local OF_THE_RULES = { "token", "actions", "fault", "faults", "seed" }
+local OF_THE_SCREEN = { "name", "options", "connector", "interval" }
 
 --- Writes the sources down, for an nginx that is started again.
 local function write_sources()
   local saved = {}
   for id, source in pairs(world.sources) do
-    local known, one = world.state.sources[id], {}
-    for _, name in ipairs(KEPT) do
-      one[name] = known[name] or source[name]
+    local one = {}
+    for _, name in ipairs(OF_THE_RULES) do
+      one[name] = source[name]
     end
-    one.options, one.seed = known.options, source.seed
+    for _, name in ipairs(OF_THE_SCREEN) do
+      one[name] = world.state.sources[id][name]
+    end
     saved[id] = one
   end
   write_file(SOURCES, cjson.encode(saved))
@@ -146,7 +149,7 @@ function world.save_source(id, given)
       value = cjson.null
     end
     changes[name] = value
-    if name == "token" or name == "options" or name == "actions" then
+    if name == "token" or name == "actions" then
       source[name] = value ~= cjson.null and value or nil
     end
   end
@@ -155,6 +158,7 @@ function world.save_source(id, given)
     changes.interval = agents.interval(type(given.interval) == "number" and given.interval or nil)
   end
   world.state:source(id, changes)
+  source.options = world.state:options(id)
   write_sources()
   world.agents:saved(id, before ~= world.state.sources[id].connector)
 end
