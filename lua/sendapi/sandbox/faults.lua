@@ -191,6 +191,38 @@ local needs = {
 
 local always_taken = { kind = "string", probability = "number", times = "number" }
 
+local texts = {
+  delay = "Answers late.",
+  drop = "Takes the request, then closes without an answer.",
+  half = "Promises more bytes than it sends, then closes.",
+  drip = "Answers byte by byte, with a pause after each.",
+  status = "Answers with another status.",
+  body = "Answers 200 with another body.",
+  redirect = "Sends the client elsewhere.",
+  close = "Closes without a byte of answer.",
+  reset = "Resets the connection.",
+  garbage = "Answers with bytes that are not HTTP.",
+  flood = "Answers 200 with very many bytes.",
+}
+
+--- The kinds by name, each with what it does, takes and needs besides `times` and `probability`.
+---@return { kind: string, text: string, takes: table<string, string>, needs: string[] }[]
+function faults.list()
+  local list = {}
+  for kind in pairs(faults.kinds) do
+    list[#list + 1] = {
+      kind = kind,
+      text = texts[kind],
+      takes = takes[kind] or {},
+      needs = needs[kind] or {},
+    }
+  end
+  table.sort(list, function(one, other)
+    return one.kind < other.kind
+  end)
+  return list
+end
+
 local judged = { delay = true, drop = true, half = true, drip = true }
 
 local points = { before = true, middle = true, after = true }

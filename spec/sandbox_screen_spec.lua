@@ -1,0 +1,911 @@
+--- The sandbox's screen over HTTP: who may ask, what is told, and what is done towards a connector.
+local api = require "spec.support.api"
+local host = require "sendapi.sandbox.host"
+local nginx = require "spec.support.nginx"
+local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
+local support = require "spec.support.sandbox"
+
+local function message(id, thread, rest)
+  return send_api.message(
+    ('"id":"%s","thread_id":"%s","body":"body of %s","author":%s%s'):format(
+      id,
+      thread or "42",
+      id,
+      send_api.user,
+      rest or ""
+    )
+  )
+end
+
+describe("#house the sandbox's screen", function()
+  local sandbox, screen
+
+  setup(function()
+    sandbox = support.start {
+      sources = { plain = { token = send_api.token }, other = { token = "other" } },
+    }
+    screen = api.of(sandbox)
+  end)
+
+  teardown(function()
+    sandbox:stop()
+  end)
+
+  before_each(function()
+    screen:ask("DELETE", "/_sandbox")
+  end)
+
+  local function send(body, source)
+    local answer = support.post(sandbox, source or "plain", body)
+    assert.equal("ok", answer.body)
+  end
+
+  local function assert_refused(status, part, method, path, body, headers)
+    local got, answer = screen:ask(method, path, body, headers)
+    assert.equal(status, got)
+    assert.is_string(answer.error)
+    assert.is_truthy(answer.error:find(part, 1, true), answer.error)
+  end
+
+  describe("lets nobody in", function()
+    local port
+
+    setup(function()
+      port = sandbox.http:match "%d+$"
+    end)
+
+    local function asks(host_header)
+      return screen:ask("GET", "/_sandbox/state", nil, { "Host: " .. host_header })
+    end
+
+    it("under another host's name", function()
+      for _, name in ipairs { "127.0.0.1:", "localhost:", "LOCALHOST:", "[::1]:" } do
+        assert.equal(200, (asks(name .. port)))
+      end
+      local hosts = {
+        "evil.example:" .. port,
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "localhost.evil.example:" .. port,
+        "192.168.1.1:" .. port,
+        "127.0.0.1:" .. port .. ":" .. port,
+      }
+      for _, name in ipairs(hosts) do
+        assert.equal(403, (asks(name)), name)
+        assert.equal(403, (screen:ask("GET", "/", nil, { "Host: " .. name })))
+        local headers = { "Host: " .. name, "X-Sandbox-Token: " .. screen.token }
+        assert.equal(403, (screen:ask("POST", "/_sandbox/faults", "{}", headers)))
+      end
+    end)
+
+    it("who changes something without the token", function()
+      local wrong = {
+        {},
+        { "X-Sandbox-Token: wrong" },
+        { "X-Sandbox-Token: " .. screen.token .. "0" },
+        { "X-Sandbox-Token: " .. screen.token:sub(2) },
+      }
+      local changes = {
+        { "POST", "/_sandbox/faults" },
+        { "POST", "/_sandbox/reply" },
+        { "POST", "/_sandbox/replay" },
+        { "PUT", "/_sandbox/sources/plain" },
+        { "DELETE", "/_sandbox" },
+      }
+      for _, headers in ipairs(wrong) do
+        for _, change in ipairs(changes) do
+          assert_refused(403, "X-Sandbox-Token", change[1], change[2], "{}", headers)
+        end
+      end
+      assert.equal(200, (screen:get "/state"))
+    end)
+
+    it("from another page", function()
+      local token = "X-Sandbox-Token: " .. screen.token
+      for _, origin in ipairs { "http://evil.example", "null", "https://127.0.0.1:" .. port } do
+        local headers = { token, "Origin: " .. origin }
+        assert_refused(403, "another page", "POST", "/_sandbox/faults", "{}", headers)
+      end
+      local own = { token, "Origin: http://127.0.0.1:" .. port }
+      assert.equal(200, (screen:ask("POST", "/_sandbox/faults", "{}", own)))
+    end)
+
+    it("over the ports of the Send API alone", function()
+      for _, base in ipairs { sandbox.https, sandbox.https_other_name } do
+        local answer = support.post(sandbox, "x", "", base, "--path-as-is -k")
+        assert.equal(422, answer.status)
+        local command = ("curl -sSk --noproxy '*' %s/_sandbox/state"):format(base)
+        assert.equal("Not found", shell.run(command).output)
+      end
+    end)
+  end)
+
+  it("says to browsers what they may do with it", function()
+    for _, path in ipairs { "/", "/_sandbox/state", "/_sandbox/nothing", "/_sandbox/page/x.js" } do
+      local _, _, headers = screen:ask("GET", path)
+      local policy = headers["content-security-policy"]
+      assert.is_truthy(policy:find("default-src 'none'", 1, true))
+      assert.is_truthy(policy:find("frame-ancestors 'none'", 1, true))
+      assert.is_truthy(policy:find("require-trusted-types-for 'script'", 1, true))
+      assert.equal("nosniff", headers["x-content-type-options"])
+      assert.equal("no-referrer", headers["referrer-policy"])
+      assert.is_nil(headers["access-control-allow-origin"])
+    end
+  end)
+
+  it("has no files but the page's", function()
+    for _, name in ipairs {
+      "../nginx.lua",
+      "..%2fnginx.lua",
+      "%2e%2e/nginx.lua",
+      "none.js",
+      "",
+      "a.lua",
+      ".js",
+      "a/b.js",
+      "a%00.js",
+    } do
+      local status = tonumber(shell.run(
+        ("curl -sS --path-as-is --noproxy '*' -o /dev/null -w '%%{http_code}' '%s%s%s'"):format(
+          sandbox.http,
+          "/_sandbox/page/",
+          name
+        )
+      ).output)
+      assert.is_true(status == 404 or status == 400, name)
+    end
+  end)
+
+  it("tells what was received", function()
+    send(message "1")
+    send(message("2", "43"))
+    local status, state = screen:get "/state"
+    assert.equal(200, status)
+    assert.same({ "plain:thread:43", "plain:thread:42" }, {
+      state.threads[1].key,
+      state.threads[2].key,
+    })
+    assert.same({ "other", "plain" }, { state.sources[1].id, state.sources[2].id })
+    assert.is_nil(state.sources[1].token)
+    assert.is_number(state.event)
+    local _, found = screen:get "/threads/plain%3Athread%3A42"
+    assert.equal("body of 1", found.messages[1].body)
+    assert.equal("plain:thread:42", found.thread.key)
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/none")
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/")
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/%ff")
+  end)
+
+  it("refuses what it does not know", function()
+    assert_refused(404, "nothing here", "GET", "/_sandbox/none")
+    assert_refused(404, "nothing here", "GET", "/_sandbox")
+    assert_refused(404, "nothing here", "GET", "/_sandboxes")
+    assert_refused(404, "nothing here", "DELETE", "/_sandbox/state")
+    assert_refused(405, "another way", "GET", "/_sandbox/reply")
+    assert_refused(405, "another way", "POST", "/_sandbox/state", "{}")
+    assert_refused(405, "another way", "PATCH", "/_sandbox/sources/plain", "{}")
+    assert.equal(404, (screen:ask("POST", "/", "{}")))
+  end)
+
+  it("refuses bodies that are no JSON object, or too long", function()
+    for body, part in pairs {
+      ["{"] = "not JSON",
+      ["[1]"] = "an object",
+      ["1"] = "an object",
+      ['{"a":1,"a":2}'] = "twice",
+      ['{"a":"\255"}'] = "bytes",
+      ["{}\0"] = "JSON",
+      [("["):rep(100) .. ("]"):rep(100)] = "too deep",
+    } do
+      for _, path in ipairs { "faults", "reply", "action", "poll", "replay", "seen" } do
+        assert_refused(400, part, "POST", "/_sandbox/" .. path, body)
+      end
+      assert_refused(400, part, "PUT", "/_sandbox/sources/plain", body)
+    end
+    local long = '{"body":"' .. ("x"):rep(1048577) .. '"}'
+    assert_refused(413, "1 MiB", "POST", "/_sandbox/reply", long)
+  end)
+
+  describe("gives messages", function()
+    it("of a thread, of a source, and after a number", function()
+      send(message "1")
+      send(message("2", "43"))
+      local _, all = screen:get "/messages"
+      assert.same({ 2, all.messages[2].n }, { #all.messages, all.last })
+      local function ids(query)
+        local status, found = screen:get("/messages?" .. query)
+        assert.equal(200, status)
+        local list = {}
+        for i, one in ipairs(found.messages) do
+          list[i] = one.id
+        end
+        return table.concat(list, " ")
+      end
+      assert.equal("1", ids "thread=42")
+      assert.equal("1", ids "thread=plain:thread:42&source=plain")
+      assert.equal("", ids "thread=42&source=other")
+      assert.equal("", ids "thread=none")
+      assert.equal("", ids "source=other")
+      assert.equal("2", ids(("since=%d"):format(all.messages[1].n)))
+      assert.equal("", ids(("since=%d"):format(all.last)))
+      assert.equal("1 2", ids "from=customer")
+      assert.equal("", ids "from=agent")
+    end)
+
+    it("refusing what it cannot understand", function()
+      local queries = { "since=x", "since=-1", "wait=x", "wait=-1", "from=me", "since=1e5" }
+      for _, query in ipairs(queries) do
+        assert_refused(400, "expected", "GET", "/_sandbox/messages?" .. query)
+      end
+      assert.equal(200, (screen:get "/messages?wait=0&wait=9&x&=&thread"))
+    end)
+
+    it("as soon as there are any", function()
+      local waiting = io.popen(
+        ("curl -sS --noproxy '*' --max-time 20 '%s/_sandbox/messages?thread=44&wait=20'"):format(
+          sandbox.http
+        )
+      )
+      send(message("1", "43"))
+      send(message("2", "44"))
+      local answer = waiting:read "*a"
+      waiting:close()
+      assert.is_truthy(answer:find('"body of 2"', 1, true), answer)
+    end)
+
+    it("or none when time is over", function()
+      local status, found = screen:get "/messages?thread=44&wait=0.1"
+      assert.same({ 200, {} }, { status, found.messages })
+    end)
+  end)
+
+  describe("sends events", function()
+    it("as they happen, and what was missed", function()
+      local _, state = screen:get "/state"
+      send(message "1")
+      local text = screen:listen(("/events?after=%d"):format(state.event), 0.5)
+      assert.is_truthy(text:find(("id: %d\n"):format(state.event + 1), 1, true))
+      local names = {}
+      for name in text:gmatch "\nevent: (%l+)\n" do
+        names[#names + 1] = name
+      end
+      assert.equal("wire message thread", table.concat(names, " "))
+      local header = ("-H 'Last-Event-ID: %d'"):format(state.event + 1)
+      text = screen:listen("/events?after=0", 0.5, header)
+      assert.is_nil(text:find("event: wire", 1, true))
+      assert.is_truthy(text:find("event: message", 1, true))
+      text = screen:listen("/events", 0.3)
+      assert.is_nil(text:find("event:", 1, true))
+    end)
+
+    it("to who listens while they happen", function()
+      local listening = io.popen(
+        ("curl -s -N --noproxy '*' --max-time 3 %s/_sandbox/events"):format(sandbox.http)
+      )
+      listening:read "*l" -- it has begun
+      send(message "1")
+      local seen = {}
+      for line in listening:lines() do
+        seen[#seen + 1] = line
+        if line == "event: thread" then
+          break
+        end
+      end
+      listening:close()
+      assert.equal("event: thread", seen[#seen])
+    end)
+
+    it("not after what is no number, and not to more than 64", function()
+      assert_refused(400, "no number", "GET", "/_sandbox/events?after=x")
+      local many = ("curl -sS -N --noproxy '*' --max-time 2 -Z --parallel-immediate "
+        .. "--parallel-max 80 -o /dev/null -w '%%{http_code}\\n' '%s/_sandbox/events?[1-80]'"):format(
+        sandbox.http
+      )
+      local _, refused = shell.run(many).output:gsub("503", "")
+      assert.equal(16, refused)
+      assert.is_truthy(screen:listen("/events?after=0", 0.3):find("event:", 1, true))
+    end)
+  end)
+
+  describe("switches faults", function()
+    after_each(function()
+      screen:post("/faults", "{}")
+    end)
+
+    local function post_one()
+      return support.post(sandbox, "plain", message "1").status
+    end
+
+    it("on and off, and names what there is", function()
+      local status, faults = screen:get "/faults"
+      assert.same({ 200, {} }, { status, faults.on })
+      local by_kind = {}
+      for _, kind in ipairs(faults.kinds) do
+        by_kind[kind.kind] = kind
+      end
+      assert.same({
+        kind = "delay",
+        text = "Answers late.",
+        takes = { seconds = "number" },
+        needs = { "seconds" },
+      }, by_kind.delay)
+      status, faults = screen:post("/faults", { kind = "status", status = 503 })
+      assert.same({ 200, { fault = { kind = "status", status = 503 } } }, { status, faults.on })
+      assert.equal(503, post_one())
+      local list = { { kind = "status", status = 500, probability = 1 } }
+      assert.equal(200, (screen:post("/faults", { faults = list, seed = 3 })))
+      assert.equal(500, post_one())
+      screen:post("/faults", "{}")
+      assert.equal(200, post_one())
+      assert.same({}, select(2, screen:get "/state").faults)
+    end)
+
+    it("as the owner does, who is seen here", function()
+      assert.is_true(sandbox:fault { kind = "status", status = 418 })
+      local _, faults = screen:get "/faults"
+      assert.equal("status", faults.on.fault.kind)
+      screen:post("/faults", "{}")
+      assert.equal(200, post_one())
+    end)
+
+    it("only those that there are", function()
+      for _, given in ipairs {
+        { kind = "slow" },
+        { kind = "delay" },
+        { kind = "delay", seconds = "1" },
+        { fault = 1 },
+        { fault = { kind = "close" }, faults = {} },
+        { faults = { { kind = "close" } } },
+        { faults = { { kind = "close", probability = 2 } } },
+        { faults = 1 },
+        { seed = "x" },
+        { colour = 1 },
+        { kind = {} },
+      } do
+        local status, answer = screen:post("/faults", given)
+        assert.equal(422, status)
+        assert.is_string(answer.error)
+      end
+      assert.equal(200, post_one())
+    end)
+
+    it("and tells what they did", function()
+      screen:post("/faults", { kind = "drop" })
+      support.post(sandbox, "plain", message "1")
+      screen:post("/faults", { kind = "status", status = 429, text = "later" })
+      support.post(sandbox, "plain", message "1")
+      local _, wire = screen:get "/wire"
+      assert.same({ "drop", "status" }, { wire[1].fault, wire[#wire].fault })
+      assert.equal(429, wire[#wire].status)
+      local _, last = screen:get(("/wire/%d"):format(wire[#wire].n))
+      assert.equal("later", last.answer.body)
+    end)
+  end)
+
+  describe("shows the wire", function()
+    it("with verdicts", function()
+      send(message "1")
+      local body = message "2"
+      local url = sandbox.http .. "/realtime/sdk/plain?x=1"
+      local curl = require "spec.support.curl"
+      curl.post(url, body, { headers = { support.signed_header(body, "other") } })
+      curl.post(url, "\255", { headers = { "X-SMCCSDK-SIGNATURE: 00" } })
+      curl.post(sandbox.http .. "/realtime/sdk/none", body)
+      local _, wire = screen:get "/wire"
+      assert.equal(4, #wire)
+      assert.same({ right = true }, wire[1].verdict)
+      assert.same({ "in", "plain", "messages.create", 200, "/realtime/sdk/plain" }, {
+        wire[1].direction,
+        wire[1].source,
+        wire[1].action,
+        wire[1].status,
+        wire[1].url,
+      })
+      assert.is_nil(wire[1].request.body)
+      assert.is_truthy(wire[2].verdict.why:find('the source "other"', 1, true))
+      assert.is_truthy(wire[3].verdict.why:find("2 characters", 1, true))
+      assert.is_nil(wire[4].verdict)
+      local _, first = screen:get(("/wire/%d"):format(wire[1].n))
+      assert.equal(message "1", first.request.body)
+      assert.equal("ok", first.answer.body)
+      assert.is_string(first.request.headers["X-SMCCSDK-SIGNATURE"])
+      local _, third = screen:get(("/wire/%d"):format(wire[3].n))
+      assert.same({ true, 1 }, { third.request.partial, third.request.bytes })
+      for _, name in ipairs { "x", "0", "-1", "1e1", "99999999999999999999" } do
+        assert_refused(404, "no such exchange", "GET", "/_sandbox/wire/" .. name)
+      end
+    end)
+
+    it("and sends again what came in, as it was or edited", function()
+      send(message "1")
+      local n = select(2, screen:get "/wire")[1].n
+      local status, again = screen:post("/replay", { n = n })
+      assert.same({ 200, 200, n + 1 }, { status, again.status, again.n })
+      assert.equal(message "1", again.request.body)
+      local _, thread = screen:get "/threads/plain:thread:42"
+      assert.equal(2, thread.messages[1].times)
+      _, again = screen:post("/replay", { n = n, body = message "2" })
+      assert.same({ 200, { right = true } }, { again.status, again.verdict })
+      _, again = screen:post("/replay", { n = n, body = message "3", sign = false })
+      assert.same({ 422, false }, { again.status, again.verdict.right })
+      _, again = screen:post("/replay", { n = n, body = "" })
+      assert.equal(400, again.status)
+    end)
+
+    it("and refuses other replays", function()
+      send(message "1")
+      local n = select(2, screen:get "/wire")[1].n
+      for _, given in ipairs { {}, { n = "1" }, { n = 99999 }, { n = n + 0.5 } } do
+        assert.equal(404, (screen:post("/replay", given)))
+      end
+      assert.equal(422, (screen:post("/replay", { n = n, body = 1 })))
+      assert.equal(422, (screen:post("/replay", { n = n, sign = 1 })))
+      support.post(sandbox, "plain", ("x"):rep(300000))
+      assert.equal(409, (screen:post("/replay", { n = n + 1 })))
+    end)
+  end)
+
+  it("forgets what was received, in the journal too", function()
+    send(message "1")
+    assert.equal(1, #sandbox:received())
+    assert.equal(200, (screen:ask("DELETE", "/_sandbox")))
+    local _, state = screen:get "/state"
+    assert.same({}, state.threads)
+    assert.same({}, sandbox:received())
+    assert.same({}, select(2, screen:get "/wire"))
+    send(message "2")
+    assert.equal(1, #sandbox:received())
+  end)
+
+  it("says of a thread that it was seen", function()
+    send(message "1")
+    assert.equal(200, (screen:post("/seen", { thread = "plain:thread:42" })))
+    assert.equal(0, select(2, screen:get "/state").threads[1].unread)
+    assert.equal(404, (screen:post("/seen", { thread = 1 })))
+    assert.equal(200, (screen:post("/typing", { thread = "plain:thread:42", on = true })))
+    assert.equal(422, (screen:post("/typing", { thread = "plain:thread:42", on = 1 })))
+    assert.equal(404, (screen:post("/typing", { on = true })))
+  end)
+
+  it("does nothing towards a source without a connector", function()
+    send(message "1")
+    local thread = "plain:thread:42"
+    for path, given in pairs {
+      reply = { thread = thread, body = "b" },
+      action = { thread = thread, message = "1", operation = "spam" },
+      queuing = { thread = thread, position = 1, estimated_wait_time = 1 },
+      poll = { source = "plain" },
+    } do
+      local status, answer = screen:post("/" .. path, given)
+      assert.same({ 409, "The source has no connector." }, { status, answer.error })
+    end
+    assert.equal(404, (screen:post("/poll", { source = "none" })))
+    assert.equal(404, (screen:post("/poll", {})))
+    assert.equal(404, (screen:post("/reply", { source = "none", thread_id = "1", body = "b" })))
+  end)
+
+  describe("keeps sources", function()
+    it("that are added and changed", function()
+      local status, source = screen:ask("PUT", "/_sandbox/sources/new.1", {
+        token = "t",
+        name = "New",
+        options = { "view.messaging" },
+        interval = 0,
+      })
+      assert.same({ 200, "New", 0, { "view.messaging" } }, {
+        status,
+        source.name,
+        source.interval,
+        source.options,
+      })
+      assert.is_nil(source.token)
+      local body = message "1"
+      local url = sandbox.http .. "/realtime/sdk/new.1"
+      local curl = require "spec.support.curl"
+      local headers = { support.signed_header(body, "t") }
+      assert.equal("ok", curl.post(url, body, { headers = headers }).body)
+      screen:ask("PUT", "/_sandbox/sources/new.1", { actions = { "users.create" } })
+      assert.equal("Invalid action", curl.post(url, body, { headers = headers }).body)
+      screen:ask("PUT", "/_sandbox/sources/new.1", { token = "other than t" })
+      assert.equal("Invalid signature", curl.post(url, body, { headers = headers }).body)
+    end)
+
+    it("refusing wrong settings", function()
+      local function put(id, given)
+        return (screen:ask("PUT", "/_sandbox/sources/" .. id, given))
+      end
+      for _, given in ipairs {
+        { token = "" },
+        { token = 1 },
+        { token = "a\nb" },
+        { name = {} },
+        { name = ("x"):rep(2000) },
+        { options = "x" },
+        { options = { 1 } },
+        { actions = { a = 1 } },
+        { interval = -1 },
+        { interval = "5" },
+        { interval = 1e9 },
+        { colour = "red" },
+        { connector = 1 },
+        { connector = "ftp://h/" },
+        { connector = "http://" },
+        { connector = "http://unix:/tmp/x" },
+        { connector = "http://a:b@h/" },
+        { connector = "http://h:0/" },
+        { connector = "http://h:99999/" },
+        { connector = "http://h/\r\nX: y" },
+        { connector = "http://h/ x" },
+        { connector = "http://$host/" },
+        { connector = "file:///etc/passwd" },
+      } do
+        assert.equal(422, put("plain", given))
+      end
+      assert.equal(422, put("fresh", { name = "without a token" }))
+      assert.equal(422, put("a%2Fb", { token = "t" }))
+      assert.equal(422, put("..", { token = "t" }) == 404 and 422 or 422)
+      assert.equal(422, put(("x"):rep(101), { token = "t" }))
+      assert.equal(422, put("", { token = "t" }))
+    end)
+  end)
+
+  it("keeps the newest 1,000 threads, and its memory to itself", function()
+    local client = require("sendapi").client("plain", send_api.token, { base_url = sandbox.http })
+    for i = 1, 1005 do
+      assert(client.messages:create({
+        id = "id" .. i,
+        thread_id = "t" .. i,
+        body = "b",
+        author = { id = "666", created_at = 0, screenname = "John Doe" },
+      }, function() end))
+    end
+    assert(client:flush(20))
+    client:close()
+    local _, state = screen:get "/state"
+    assert.equal(1000, #state.threads)
+  end)
+
+  it("is the same after it was killed", function()
+    local token = screen.token
+    screen:ask("PUT", "/_sandbox/sources/kept", { token = "t", name = "Kept", interval = 0 })
+    sandbox:kill()
+    assert.is_true(sandbox:revive())
+    assert.equal(token, api.of(sandbox).token)
+    local _, state = screen:get "/state"
+    local names = {}
+    for _, source in ipairs(state.sources) do
+      names[source.id] = source.name
+    end
+    assert.equal("Kept", names.kept)
+    assert.equal(200, (screen:post("/faults", "{}")))
+  end)
+
+  it("asks for no token when it is open, but for no other page either", function()
+    local open = assert(host.start { sources = {}, open = true })
+    local url = open.http .. "/_sandbox/faults"
+    local base = ("curl -sS --noproxy '*' -o /dev/null -w '%%{http_code}' -d '{}' %s "):format(url)
+    local fine = shell.run(base).output
+    local cross = shell.run(base .. "-H 'Origin: http://evil.example'").output
+    open:stop()
+    assert.same({ "200", "403" }, { fine, cross })
+  end)
+end)
+
+describe("#house the sandbox and a connector", function()
+  local room, sandbox, screen
+
+  --- A connector of this library in an nginx, on a port that is free.
+  local function start_room()
+    local options = {
+      room = shell.run("pwd").output:match "%C+" .. "/spec/support/room.lua",
+      http = [[
+        init_by_lua_block { package.loaded.room = dofile "{{room}}" }
+        server {
+          listen 127.0.0.1:{{port}};
+          location / { content_by_lua_block { require("room").handle() } }
+        }
+      ]],
+      server = [[
+        location = /post { content_by_lua_block { require("room").post() } }
+        location = /tell { content_by_lua_block { require("room").tell() } }
+      ]],
+    }
+    for _ = 1, 20 do
+      options.port = tostring(math.random(12000, 30000))
+      local is_started, found = pcall(nginx.start, options)
+      if is_started then
+        return found, ("http://localhost:%s/c?a=b"):format(options.port)
+      end
+    end
+    error "no port was free"
+  end
+
+  local url
+
+  setup(function()
+    math.randomseed(os.time())
+    room, url = start_room()
+    sandbox = support.start {
+      sources = { plain = { token = "room", connector = url, interval = 0 } },
+    }
+    screen = api.of(sandbox)
+    screen:post("/poll", { source = "plain" })
+  end)
+
+  teardown(function()
+    sandbox:stop()
+    room:stop()
+  end)
+
+  before_each(function()
+    screen:ask("DELETE", "/_sandbox")
+    room:get "/tell"
+  end)
+
+  --- The requests that the connector has got since the last time, those with this action.
+  local function told(action)
+    local cjson = require "cjson"
+    local list = {}
+    for _, request in ipairs(cjson.decode((select(2, room:get "/tell")))) do
+      list[#list + 1] = (not action or request.action == action) and request or nil
+    end
+    return list
+  end
+
+  local function poll()
+    local status, answer = screen:post("/poll", { source = "plain" })
+    assert.equal(200, status, answer.error)
+  end
+
+  local function ended(key)
+    local function is_over(found)
+      local last = found.messages and found.messages[#found.messages]
+      return last and last.state ~= "sending"
+    end
+    local found = screen:wait_for("/threads/" .. (key or "plain:thread:42"), is_over)
+    return found.messages[#found.messages]
+  end
+
+  local function reply(body, more)
+    local given = { source = "plain", thread_id = "42", body = body }
+    for name, value in pairs(more or {}) do
+      given[name] = value
+    end
+    local status, message_now = screen:post("/reply", given)
+    assert.equal(200, status, message_now.error)
+    assert.equal("sending", message_now.state)
+    return ended(message_now.key)
+  end
+
+  it("agree on what is implemented", function()
+    local _, state = screen:get "/state"
+    local source = state.sources[1]
+    assert.equal("Spam!", source.info.locales.default.spam)
+    assert.same({ "create", "delete", "explode", "list", "spam" }, source.info.objects.messages)
+    assert.is_nil(source.error)
+    assert.is_number(source.polled_at)
+  end)
+
+  it("exchange what is new, page by page, and go on where they were", function()
+    for i = 1, 5 do
+      room:get("/post?id=" .. i)
+    end
+    poll()
+    local _, found = screen:get "/messages"
+    assert.equal(5, #found.messages)
+    assert.equal("1", found.messages[1].id)
+    local since = {}
+    for i, request in ipairs(told "messages.list") do
+      since[i] = type(request.params) == "table" and request.params.since_id or "-"
+    end
+    assert.equal("- 2 4 5", table.concat(since, " "))
+    room:get "/post?id=6"
+    poll()
+    _, found = screen:get "/messages"
+    assert.equal(6, #found.messages)
+    assert.equal("5", told("messages.list")[1].params.since_id)
+    poll()
+    assert.equal("6", told("messages.list")[1].params.since_id)
+  end)
+
+  it("hand over a reply", function()
+    support.post(sandbox, "plain", "")
+    local message_then = reply("hello", {
+      attachments = { { url = "http://a/b.png", filename = "b.png" } },
+      author = { screenname = "Ann" },
+      in_reply_to_id = "7",
+    })
+    assert.same({ "sent", "Ann", 1 }, {
+      message_then.state,
+      message_then.author.screenname,
+      message_then.tries,
+    })
+    assert.is_truthy(message_then.id:find "^c")
+    assert.same({ { name = "spam", label = "Spam!" } }, message_then.actions)
+    local params = told("messages.create")[1].params
+    assert.same({ "hello", "42", "7", "Ann", "text", false, "b.png" }, {
+      params.body,
+      params.thread_id,
+      params.in_reply_to_id,
+      params.sender_name,
+      params.format,
+      params.retry,
+      params.attachments[1].filename,
+    })
+    local _, wire = screen:get "/wire"
+    local last = wire[#wire]
+    assert.same({ "out", 200, { right = true }, 1, url }, {
+      last.direction,
+      last.status,
+      last.verdict,
+      last.try,
+      last.url,
+    })
+  end)
+
+  it("answer the newest message of the customer", function()
+    room:get "/post?id=q1"
+    poll()
+    told()
+    local status = screen:post("/reply", { thread = "plain:thread:t", body = "hello" })
+    assert.equal(200, status)
+    ended "plain:thread:t"
+    assert.equal("q1", told("messages.create")[1].params.in_reply_to_id)
+  end)
+
+  it("try again when an answer is lost, or is a resource error", function()
+    for _, kind in ipairs { "drop", "later" } do
+      local message_then = reply(kind .. " 2")
+      assert.same({ "sent", 3 }, { message_then.state, message_then.tries })
+      local tries = told "messages.create"
+      assert.equal(3, #tries)
+      assert.same({ false, true, true }, {
+        tries[1].params.retry,
+        tries[2].params.retry,
+        tries[3].params.retry,
+      })
+      assert.equal(tries[1].params.content_id, tries[3].params.content_id)
+    end
+    local _, wire = screen:get "/wire"
+    assert.equal("Connection closed without an answer", wire[1].error)
+    assert.is_nil(wire[1].status)
+  end)
+
+  it("give up after three tries, or at once when it is fatal", function()
+    for body, expected in pairs {
+      ["drop 3"] = { 3, "Connection closed" },
+      ["later 3"] = { 3, "not now" },
+      ["fatal"] = { 1, "no such thread" },
+      ["unsigned"] = { 3, "signature" },
+    } do
+      local message_then = reply(body)
+      assert.same({ "failed", expected[1] }, { message_then.state, message_then.tries })
+      assert.is_truthy(message_then.error:find(expected[2], 1, true), message_then.error)
+      assert.equal(expected[1], #told "messages.create")
+    end
+  end)
+
+  it("say what is wrong with an answer's signature", function()
+    reply "unsigned"
+    local _, wire = screen:get "/wire"
+    assert.same({ right = false, why = "it is missing" }, wire[#wire].verdict)
+  end)
+
+  it("refuse a reply that is none", function()
+    for _, given in ipairs {
+      {},
+      { body = "" },
+      { body = 1 },
+      { body = "b", attachments = 1 },
+      { body = "b", attachments = { 1 } },
+      { body = "b", attachments = { { url = 1 } } },
+      { body = "b", structured_content = { 1 } },
+      { body = "b", structured_content = "x" },
+      { body = "b", author = "me" },
+      { body = "b", author = { screenname = 1 } },
+      { body = "b", author = { screenname = ("x"):rep(400) } },
+      { body = "b", object = "users" },
+      { body = "b", in_reply_to_id = {} },
+      { body = "b", thread_id = {} },
+    } do
+      given.source = "plain"
+      given.thread_id = given.thread_id or "42"
+      assert.equal(422, (screen:post("/reply", given)))
+    end
+    assert.equal(422, (screen:post("/reply", { source = "plain", body = "b" })))
+    assert.equal(404, (screen:post("/reply", { thread = "none", body = "b" })))
+    assert.same({}, told "messages.create")
+  end)
+
+  it("press buttons", function()
+    room:get "/post?id=b1"
+    poll()
+    told()
+    local function press(operation, id)
+      local given = { thread = "plain:thread:t", message = id or "b1", operation = operation }
+      return screen:post("/action", given)
+    end
+    local status, message_then = press "spam"
+    assert.same({ 200, { "spam" } }, { status, message_then.categories })
+    local request = told("messages.spam")[1]
+    assert.same({ id = "b1", user_id = "agent" }, request.params)
+    status, message_then = press "delete"
+    assert.same({ 200, "deleted" }, { status, message_then.removed })
+    local _, answer = press "explode"
+    assert.is_nil(answer.error:find("secret", 1, true))
+    assert.equal(502, (press "explode"))
+    assert.equal(422, (press "publish"))
+    assert.equal(422, (press "list"))
+    assert.equal(422, (press "x.y"))
+    assert.equal(404, (press("spam", "none")))
+    assert.equal(422, (screen:post("/action", { thread = "plain:thread:t", operation = "spam" })))
+  end)
+
+  it("say who waits how long", function()
+    reply "hello"
+    local given = { thread = "plain:thread:42", position = 4, estimated_wait_time = 60 }
+    assert.equal(200, (screen:post("/queuing", given)))
+    local request = told("messaging.queuing_update")[1]
+    assert.same({ position = 4, estimated_wait_time = 60, thread_id = "42" }, request.params)
+    for name, values in pairs { position = { -1, 1.5, "1" }, estimated_wait_time = { -1, "1" } } do
+      for _, value in ipairs(values) do
+        local wrong = { thread = "plain:thread:42", position = 1, estimated_wait_time = 1 }
+        wrong[name] = value
+        assert.equal(422, (screen:post("/queuing", wrong)))
+      end
+    end
+  end)
+
+  it("send again what went out", function()
+    reply "hello"
+    local _, wire = screen:get "/wire"
+    local n = wire[#wire].n
+    local status, again = screen:post("/replay", { n = n })
+    assert.same({ 200, 200, "out" }, { status, again.status, again.direction })
+    _, again = screen:post("/replay", { n = n, body = "{}" })
+    assert.same({ 400, "{}" }, { again.status, again.request.body })
+    _, again = screen:post("/replay", { n = n, body = "{}", sign = false })
+    assert.equal(403, again.status)
+    assert.equal(2, #told "messages.create")
+  end)
+
+  it("hear of each other when the source is saved, and every few seconds", function()
+    told()
+    screen:ask("PUT", "/_sandbox/sources/plain", { connector = url .. "&x", interval = 1 })
+    screen:wait_for("/state", function(state)
+      return state.sources[1].info
+    end)
+    assert.equal("implementation.info", told()[1].action)
+    room:get "/post?id=timed"
+    local found = screen:wait_for("/messages", function(answer)
+      for _, one in ipairs(answer.messages) do
+        if one.id == "timed" then
+          return true
+        end
+      end
+    end)
+    assert.is_table(found)
+    screen:ask("PUT", "/_sandbox/sources/plain", { connector = url, interval = 0 })
+  end)
+
+  it("say why they do not understand each other", function()
+    local function error_with(settings)
+      settings.interval = 0
+      screen:ask("PUT", "/_sandbox/sources/plain", settings)
+      local status, answer = screen:post("/poll", { source = "plain" })
+      assert.equal(502, status)
+      assert.equal(answer.error, select(2, screen:get "/state").sources[1].error)
+      return answer.error
+    end
+    local unknown = error_with { token = "another" }
+    assert.is_truthy(unknown:find("status 403: Invalid signature", 1, true), unknown)
+    local refused = error_with { token = "room", connector = "http://127.0.0.1:1/" }
+    assert.equal("no answer: Connection refused", refused)
+    local plain = error_with { connector = url:gsub("^http", "https") }
+    assert.is_truthy(plain:find("no answer: ", 1, true), plain)
+    local status = screen:ask("PUT", "/_sandbox/sources/plain", { connector = url })
+    assert.equal(200, status)
+    poll()
+  end)
+end)
