@@ -298,11 +298,9 @@ describe("#house the sandbox's screen", function()
 
     it("not after what is no number, and not to more than 64", function()
       assert_refused(400, "no number", "GET", "/_sandbox/events?after=x")
-      local many = ("curl -sS -N --noproxy '*' --max-time 2 -Z --parallel-immediate "
-        .. "--parallel-max 80 -o /dev/null -w '%%{http_code}\\n' '%s/_sandbox/events?[1-80]'"):format(
-        sandbox.http
-      )
-      local _, refused = shell.run(many).output:gsub("503", "")
+      local many = "curl -sS -N --noproxy '*' --max-time 2 -Z --parallel-immediate "
+        .. "--parallel-max 80 -o /dev/null -w '%%{http_code}\\n' '%s/_sandbox/events?[1-80]'"
+      local _, refused = shell.run(many:format(sandbox.http)).output:gsub("503", "")
       assert.equal(16, refused)
       assert.is_truthy(screen:listen("/events?after=0", 0.3):find("event:", 1, true))
     end)

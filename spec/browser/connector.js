@@ -30,6 +30,7 @@ class Connector {
       }),
       "messages.create": () => ({ id: `reply-${++this.#number}` }),
       "messages.list": () => [],
+      "messages.mark_urgent": ({ id }) => ({ id }),
     };
   }
 
