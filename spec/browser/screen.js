@@ -122,7 +122,7 @@ async function openPage(context, viewport) {
   await opened.setViewportSize(viewport);
   opened.on("console", (entry) => {
     if (entry.type() === "error" || entry.type() === "warning") {
-      problems.push(entry.text());
+      problems.push(`${entry.text()} ${entry.location().url}`);
     }
   });
   opened.on("pageerror", (error) => problems.push(String(error)));
