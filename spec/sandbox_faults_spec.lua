@@ -303,6 +303,27 @@ describe("#house a fault of the sandbox", function()
   end)
 end)
 
+describe("a plan", function()
+  it("counts what comes again, and forgets what did not come for long", function()
+    local texts = {}
+    local made = plan.new { faults = { { kind = "close", probability = 0 } } }
+    local function chance(text)
+      texts[#texts + 1] = text
+      return 0.5
+    end
+    for i = 1, 120000 do
+      made:choose("s" .. i, chance)
+      if i % 40000 == 1 then
+        made:choose("again", chance)
+      end
+    end
+    made:choose("again", chance)
+    made:choose("s1", chance)
+    assert.equal("0 4 again", texts[#texts - 1])
+    assert.equal("0 1 s1", texts[#texts])
+  end)
+end)
+
 describe("#house a sandbox that is killed", function()
   local sandbox
 
