@@ -360,6 +360,12 @@ describe("#house the sandbox's screen", function()
         { seed = "x" },
         { colour = 1 },
         { kind = {} },
+        { kind = "status", status = 99 },
+        { kind = "status", status = 600 },
+        { kind = "status", status = 500, headers = { a = {} } },
+        { kind = "delay", seconds = -1 },
+        { kind = "delay", seconds = 1e9 },
+        { kind = "flood", bytes = -1 },
       } do
         local status, answer = screen:post("/faults", given)
         assert.equal(422, status)

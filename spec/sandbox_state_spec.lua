@@ -258,6 +258,22 @@ describe("the sandbox's state", function()
     assert.same({ 2, 105 }, { #messages, messages[2].read_at })
   end)
 
+  it("gives a thread that an agent began the id that the connector says", function()
+    local begun = state.conversations:open("plain", "thread", "new 1", 100)
+    local reply = state:reply(begun, "threads", { body = "b", title = "T" }, 100)
+    state:sent(reply, { id = "42" })
+    apply(message("1", "42"))
+    assert.same({ "plain:thread:new 1", "42", 2, "T" }, {
+      keys(),
+      thread("plain:thread:new 1").id,
+      thread("plain:thread:new 1").count,
+      thread("plain:thread:new 1").title,
+    })
+    local other = state.conversations:open("plain", "thread", "new 2", 100)
+    state:sent(state:reply(other, "threads", { body = "b" }, 100), { id = "42" })
+    assert.equal("new 2", thread("plain:thread:new 2").id)
+  end)
+
   it("offers the actions that the object has and the connector declares, with labels", function()
     apply(message("1", "42", { actions = { "spam", "show", "spam", 7, "mark_it", "delete" } }))
     local _, messages = thread "plain:thread:42"

@@ -270,6 +270,9 @@ function State:sent(message, created)
   local id = text(created.id)
   if message.thread.next and id then
     self.conversations:name(message, id)
+    if message.object == "threads" then
+      self.conversations:rename(message.thread, id)
+    end
   end
   tell_message(self, message)
 end
