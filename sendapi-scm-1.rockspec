@@ -128,6 +128,7 @@ build = {
     ["sendapi.sandbox.signature"] = "lua/sendapi/sandbox/signature.lua",
     ["sendapi.sandbox.state"] = "lua/sendapi/sandbox/state.lua",
     ["sendapi.sandbox.stream"] = "lua/sendapi/sandbox/stream.lua",
+    ["sendapi.sandbox.typing_marks"] = "lua/sendapi/sandbox/typing_marks.lua",
     ["sendapi.sandbox.verdict"] = "lua/sendapi/sandbox/verdict.lua",
     ["sendapi.sandbox.view"] = "lua/sendapi/sandbox/view.lua",
     ["sendapi.sandbox.wire"] = "lua/sendapi/sandbox/wire.lua",

@@ -154,13 +154,15 @@ describe("the sandbox's state", function()
       apply({ thread_id = "42", preview = "hel" }, "typing.start", at)
       assert.equal("typing", names_after(before))
       local typing = thread("plain:thread:42").typing
-      assert.same({ { user = user "c", preview = "hel" } }, typing)
+      local known = { id = "c", screenname = "Name of c" }
+      assert.same({ { user = known, preview = "hel" } }, typing)
       return state.events.last
     end
     local function assert_over(number, name)
       local over = state.events:after(number)
       assert.equal("typing", over[1].name)
-      assert.same({ thread = "plain:thread:42", user = user "c", on = false }, said(over[1].data()))
+      local known = { id = "c", screenname = "Name of c" }
+      assert.same({ thread = "plain:thread:42", user = known, on = false }, said(over[1].data()))
       assert.equal(name or "typing", names_after(number))
       assert.same({}, thread("plain:thread:42").typing)
     end
@@ -254,6 +256,22 @@ describe("the sandbox's state", function()
     state:take("plain", "messages", message("77", "42"), 106)
     _, messages = thread "plain:thread:42"
     assert.same({ 2, 105 }, { #messages, messages[2].read_at })
+  end)
+
+  it("gives a thread that an agent began the id that the connector says", function()
+    local begun = state.conversations:open("plain", "thread", "new 1", 100)
+    local reply = state:reply(begun, "threads", { body = "b", title = "T" }, 100)
+    state:sent(reply, { id = "42" })
+    apply(message("1", "42"))
+    assert.same({ "plain:thread:new 1", "42", 2, "T" }, {
+      keys(),
+      thread("plain:thread:new 1").id,
+      thread("plain:thread:new 1").count,
+      thread("plain:thread:new 1").title,
+    })
+    local other = state.conversations:open("plain", "thread", "new 2", 100)
+    state:sent(state:reply(other, "threads", { body = "b" }, 100), { id = "42" })
+    assert.equal("new 2", thread("plain:thread:new 2").id)
   end)
 
   it("offers the actions that the object has and the connector declares, with labels", function()
@@ -379,6 +397,26 @@ describe("the sandbox's state", function()
       assert.same({ id = "c", screenname = "Name of c" }, messages[2].author)
       assert.is_true(#found.last.text <= 300)
       assert.equal("plain:thread:#2 plain:thread:#1 plain:thread:42", keys())
+    end)
+
+    it("who types, and what is seen of it", function()
+      for i = 1, 25 do
+        apply(message("m" .. i, "42", { author = user("u" .. i) }))
+      end
+      local long = ("\195\169"):rep(2000)
+      for i = 22, 25 do
+        apply({ in_reply_to_id = "m" .. i, preview = long }, "typing.start")
+      end
+      local typing = thread("plain:thread:42").typing
+      assert.same({ 4, 1000 }, { #typing, #typing[1].preview })
+      state = new_state()
+      for i = 1, 25 do
+        apply(message("m" .. i, "42", { author = user("u" .. i) }))
+      end
+      for i = 1, 25 do
+        apply({ in_reply_to_id = "m" .. i, preview = "p" }, "typing.start")
+      end
+      assert.equal(20, #thread("plain:thread:42").typing)
     end)
 
     it("the users of a thread", function()

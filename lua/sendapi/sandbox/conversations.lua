@@ -209,6 +209,18 @@ function Conversations:open(source, kind, id, at)
   return thread
 end
 
+--- Gives a thread the id that its connector has said; its key stays. Where another thread has this
+-- id already, nothing changes.
+---@param thread sendapi.sandbox.ThreadRecord
+---@param id string
+function Conversations:rename(thread, id)
+  local same = nested(self.by_identity, thread.source, thread.kind)
+  if not same[id] and same[thread.id] == thread then
+    same[thread.id], same[id] = nil, thread
+    thread.id = id
+  end
+end
+
 --- Lets a message be found by its id.
 ---@param message sendapi.sandbox.MessageRecord
 ---@param id string

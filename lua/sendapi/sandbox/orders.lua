@@ -202,12 +202,15 @@ function orders.POST.typing(given)
   return 200, {} -- the protocol has no way to tell a connector
 end
 
+--- Of a thread that was forgotten meanwhile nothing is left to be seen.
 function orders.POST.seen(given)
-  local thread, status, refusal = find_thread(given)
-  if not thread then
-    return status, refusal
+  if not is_text(given.thread) then
+    return failed(422, "thread: expected a text.")
   end
-  world.state:seen(thread)
+  local thread = find_thread(given)
+  if thread then
+    world.state:seen(thread)
+  end
   return 200, {}
 end
 

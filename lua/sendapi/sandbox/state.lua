@@ -7,11 +7,11 @@ local conversations = require "sendapi.sandbox.conversations"
 local encode = require "sendapi.sandbox.encode"
 local events = require "sendapi.sandbox.events"
 local intake = require "sendapi.sandbox.intake"
+local typing_marks = require "sendapi.sandbox.typing_marks"
 local view = require "sendapi.sandbox.view"
 
 local text = intake.text
 
-local TYPING_SECONDS = 10
 local MOST_USERS = 200 -- that `users.create` has told of
 
 local state = {}
@@ -115,81 +115,10 @@ function State:has_option(id, option)
   return options[option] == true
 end
 
--- Typing ----------------------------------------------------------------------
-
-local function typing_data(thread, typing)
-  local data = view.typing(typing)
-  data.thread, data.on = thread.key, typing.on
-  return data
-end
-
-local function end_typing(self, thread, id)
-  local typing = thread.typing[id]
-  if typing then
-    thread.typing[id] = nil
-    self.events:add("typing", typing_data, thread, { user = typing.user, on = false })
-  end
-end
-
-local function end_all_typing(self, thread)
-  while next(thread.typing) ~= nil do
-    end_typing(self, thread, (next(thread.typing)))
-  end
-end
-
---- The conversation that somebody types in, and who it is.
-local function place_of_typing(self, source, params, at)
-  local answered = text(params.in_reply_to_id)
-  local message = answered and self.conversations:any_message(source, answered)
-  if message then
-    return message.thread, intake.params(message).author
-  end
-  local id = text(params.thread_id)
-  if not id then
-    return nil
-  end
-  local thread = self.conversations:open(source, "thread", id, at)
-  local last = thread.customer
-  return thread, last and intake.params(last).author
-end
-
-local function start_typing(self, source, params, at)
-  local thread, user = place_of_typing(self, source, params, at)
-  if not thread then
-    return
-  end
-  user = type(user) == "table" and user or nil
-  local id = user and text(user.id) or ""
-  self.typing[thread] = true
-  local preview = text(params.preview)
-  local typing = { user = user, preview = preview, on = true, ends = at + TYPING_SECONDS }
-  thread.typing[id] = typing
-  if thread.last == 0 then
-    tell_thread(self, thread)
-  end
-  self.events:add("typing", typing_data, thread, typing)
-end
-
-local function stop_typing(self, source, params, at)
-  local thread = place_of_typing(self, source, params, at)
-  if thread then
-    end_all_typing(self, thread)
-  end
-end
-
 --- Ends the typing that nobody has ended. To be called about once a second.
 ---@param now number
 function State:expire(now)
-  for thread in pairs(self.typing) do
-    for id, typing in pairs(thread.typing) do
-      if typing.ends <= now then
-        end_typing(self, thread, id)
-      end
-    end
-    if next(thread.typing) == nil then
-      self.typing[thread] = nil
-    end
-  end
+  typing_marks.expire(self, now)
 end
 
 -- What comes in ----------------------------------------------------------------
@@ -224,7 +153,7 @@ local function note_message(self, message, params, at)
   intake.note_user(thread, params.author)
   if message.from == "customer" then
     thread.unread, thread.customer = thread.unread + 1, message
-    end_all_typing(self, thread)
+    typing_marks.clear(self, thread)
   end
   if message.object == "threads" then
     local content = intake.params(message)
@@ -265,8 +194,8 @@ end
 local changes = {
   ["users.create"] = note_user,
   ["status.mark_as_read"] = mark_as_read,
-  ["typing.start"] = start_typing,
-  ["typing.stop"] = stop_typing,
+  ["typing.start"] = typing_marks.start,
+  ["typing.stop"] = typing_marks.stop,
 }
 
 --- An accepted request of the Send API.
@@ -341,6 +270,9 @@ function State:sent(message, created)
   local id = text(created.id)
   if message.thread.next and id then
     self.conversations:name(message, id)
+    if message.object == "threads" then
+      self.conversations:rename(message.thread, id)
+    end
   end
   tell_message(self, message)
 end
