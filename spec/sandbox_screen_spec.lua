@@ -207,6 +207,22 @@ describe("#house the sandbox's screen", function()
     assert_refused(413, "1 MiB", "POST", "/_sandbox/reply", long)
   end)
 
+  it("shows a message whose fields are hostile", function()
+    local deep = ("["):rep(900) .. ("]"):rep(900)
+    send(message("1", "42", ',"structured_reply":{"payload":' .. deep .. "}"))
+    send(message("2", "42", ',"attachments":[{"url":"u","type":1e999,"x":' .. deep .. "}]"))
+    send(message("3", "42", ',"in_reply_to_id":-1e999,"categories":[1e999,"c"],"actions":[1e999]'))
+    assert.equal(200, (screen:get "/state"))
+    local _, found = screen:get "/messages"
+    assert.equal(3, #found.messages)
+    for _, one in ipairs(found.messages) do
+      assert.is_true(one.partial)
+    end
+    local text = screen:listen("/events?after=0", 0.3)
+    local _, count = text:gsub("event: message\n", "")
+    assert.is_true(count >= 3)
+  end)
+
   describe("gives messages", function()
     it("of a thread, of a source, and after a number", function()
       send(message "1")

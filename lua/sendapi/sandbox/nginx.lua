@@ -67,8 +67,9 @@ end
 local function remember(entry)
   local is_encoded, line = pcall(cjson.encode, entry)
   if not is_encoded then
+    local params = entry.params
     entry.params = nil
-    line = cjson.encode(entry)
+    line, entry.params = cjson.encode(entry), params
   end
   local ok, message = journal:write(line, "\n")
   if ok then
