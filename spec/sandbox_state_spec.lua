@@ -63,6 +63,17 @@ describe("the sandbox's state", function()
     return table.concat(list, " ")
   end
 
+  it("names the authors of a thread in the order in which they came", function()
+    for _, id in ipairs { "zoe", "a", "mia", "a", "bob" } do
+      apply(message("1" .. id, "42", { author = user(id) }))
+    end
+    local ids = {}
+    for i, author in ipairs(thread("plain:thread:42").users) do
+      ids[i] = author.id
+    end
+    assert.same({ "zoe", "a", "mia", "bob" }, ids)
+  end)
+
   it("shows a message in its thread", function()
     apply(message("1", "42", { created_at = "then", format = "text", in_reply_to_id = "0" }))
     local found, messages = thread "plain:thread:42"

@@ -112,6 +112,7 @@ async function checkAgent() {
     await seen(toVisitor("Yes, how may I help?"));
     assert.equal(await toVisitor("Yes, how").locator(".name").textContent(), "Agent");
     assert.ok(await isTheSame(visitor));
+    assert.match(await screen.locator("#conversation-title").textContent(), /^Visitor \w+$/);
   });
 
   await check("that the visitor has read it shows", async () => {

@@ -23,6 +23,7 @@ local THREAD_OVERHEAD = 1024 -- bytes that a thread counts for besides its id
 ---@field unread integer
 ---@field at number when it was active last
 ---@field users table<string, table> authors by id, the first ones
+---@field user_ids string[] theirs, in the order in which they came
 ---@field customer sendapi.sandbox.MessageRecord|nil the newest message of a customer
 ---@field typing table<string, table>
 
@@ -197,7 +198,7 @@ function Conversations:open(source, kind, id, at)
     unread = 0,
     at = at,
     users = {},
-    user_count = 0,
+    user_ids = {},
     typing = {},
     bytes = THREAD_OVERHEAD + 2 * #id,
   }

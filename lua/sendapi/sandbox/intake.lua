@@ -188,8 +188,8 @@ end
 ---@param user any
 function intake.note_user(thread, user)
   local id = id_of(user)
-  if id and not thread.users[id] and thread.user_count < MOST_USERS then
-    thread.user_count = thread.user_count + 1
+  if id and not thread.users[id] and #thread.user_ids < MOST_USERS then
+    thread.user_ids[#thread.user_ids + 1] = id
     thread.users[id] = intake.user(user)
   end
 end

@@ -139,8 +139,8 @@ end
 ---@return table
 function view.thread(thread, source)
   local users, typing = {}, {}
-  for _, user in pairs(thread.users) do
-    users[#users + 1] = #users < MOST_USERS and user or nil
+  for i = 1, math.min(#thread.user_ids, MOST_USERS) do
+    users[i] = thread.users[thread.user_ids[i]]
   end
   for _, one in pairs(thread.typing) do
     typing[#typing + 1] = view.typing(one)

@@ -77,6 +77,9 @@ function change({ target }) {
   }
 }
 
+/** What an empty field means or may hold, by its name or type. */
+const placeholders = { times: "always", table: '{"Name": "value"}' };
+
 function controlOf(name, type, isNeeded) {
   const given = { name, "data-type": type, value: isNeeded ? (starts[name] ?? "") : "" };
   if (name === "at") {
@@ -88,12 +91,11 @@ function controlOf(name, type, isNeeded) {
   } else if (type === "boolean") {
     return h("input", { ...given, type: "checkbox" });
   }
-  const placeholder = type === "table" ? '{"Name": "value"}' : "default";
   return h("input", {
     ...given,
     type: type === "number" ? type : "text",
     step: "any",
-    placeholder,
+    placeholder: placeholders[name] ?? placeholders[type] ?? "default",
   });
 }
 
