@@ -436,7 +436,7 @@ describe("the sandbox's state", function()
         apply(message(tostring(i), "42", { author = user("u" .. i, { email = "e" }) }))
       end
       assert.equal(20, #thread("plain:thread:42").users)
-      assert.equal(50, state:find("plain:thread:42").user_count)
+      assert.equal(50, #state:find("plain:thread:42").user_ids)
     end)
   end)
 
