@@ -1,7 +1,12 @@
+#define _DEFAULT_SOURCE /* madvise(2), where there is one */
+
 #include "buffer.h"
 
-#include <stdint.h> /* SIZE_MAX */
+#include <stdint.h> /* SIZE_MAX uintptr_t */
 #include <stdlib.h> /* realloc(3) free(3) */
+
+#include <sys/mman.h> /* madvise(2) */
+#include <unistd.h>   /* sysconf(3) */
 
 static const size_t SMALLEST = 1024;
 
@@ -38,6 +43,27 @@ static size_t grown(const struct buffer *buffer, size_t needed)
     return capacity > buffer->maximum ? buffer->maximum : capacity;
 }
 
+/*
+ * Memory of many megabytes comes page by page, which costs as much as encoding a file into it: by
+ * large pages it costs half. All the pages that the memory touches are named, for one mapping with
+ * two kinds of pages cannot grow in place. A system may pass over it.
+ */
+static void prefer_large_pages(void *memory, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    static const size_t worthwhile = 4 << 20;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)memory / page * page;
+    if (size >= worthwhile) {
+        size_t length = ((uintptr_t)memory + size - begin + page - 1) / page * page;
+        (void)madvise((void *)begin, length, MADV_HUGEPAGE);
+    }
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
 char *buffer_reserve_slow(struct buffer *buffer, size_t extra)
 {
     if (buffer->failure != BUFFER_FINE) {
@@ -55,6 +81,7 @@ char *buffer_reserve_slow(struct buffer *buffer, size_t extra)
     if (memory == NULL) {
         return fail(buffer, BUFFER_NO_MEMORY);
     }
+    prefer_large_pages(memory, size);
     buffer->memory = memory;
     buffer->capacity = capacity;
     return memory + buffer->front + buffer->length;

@@ -86,12 +86,23 @@ end
 
 local megabytes = 15 -- as a million bytes each
 
+--- As many bytes of every value, in no order: so that nothing that they pass through has it easy.
+local function noise(count)
+  local state, bytes = 1, {}
+  for i = 1, count do
+    state = state * 69069 % 4294967296 + 1
+    bytes[i] = string.char(math.floor(state / 16777216))
+  end
+  return table.concat(bytes)
+end
+
 --- A file to attach, made beside what was built.
 local function attachment()
   local path = programs.build .. "/bench/attachment.bin"
   local file = assert(io.open(path, "wb"))
-  for _ = 1, megabytes do
-    file:write(("0123456789abcdefghijklmnopqrstuvwxyz\0\255\n\t"):rep(25000))
+  local piece = noise(100000)
+  for _ = 1, megabytes * 10 do
+    file:write(piece)
   end
   file:close()
   return path

@@ -109,6 +109,34 @@ static void every_length(void)
     }
 }
 
+/* Counts in steps of twelve bits, from `first` on. */
+static void count_by_twelve_bits(unsigned char bytes[6144], unsigned first)
+{
+    for (unsigned i = 0; i < 2048; i++) {
+        unsigned one = (first + 2 * i) % 4096;
+        unsigned other = (first + 2 * i + 1) % 4096;
+        bytes[3 * i] = (unsigned char)(one >> 4);
+        bytes[3 * i + 1] = (unsigned char)((one & 15) << 4 | other >> 8);
+        bytes[3 * i + 2] = (unsigned char)(other & 255);
+    }
+}
+
+static void every_pair_of_characters_at_every_place(void)
+{
+    static unsigned char bytes[6144];
+    static char expected[8192];
+    for (unsigned first = 0; first < 4; first++) {
+        struct buffer buffer;
+        CHECK_NOTE("from %u on", first);
+        count_by_twelve_bits(bytes, first);
+        buffer_init(&buffer, 0, sizeof expected);
+        base64_append(&buffer, bytes, sizeof bytes);
+        CHECK_BYTES(buffer_bytes(&buffer), buffer.length, expected,
+                    encoded(bytes, sizeof bytes, expected));
+        buffer_release(&buffer);
+    }
+}
+
 static void nothing_may_be_null(void)
 {
     struct buffer buffer;
@@ -391,29 +419,49 @@ static void file_that_is_exactly_the_maximum_fits(void)
     check_file_maximum(PIECE + 1, PIECE / 3 * 4 + 4, BUFFER_FINE);
 }
 
-/* /proc says 0 bytes and gives more: what is read counts, not what was announced. */
-static void file_longer_than_announced(void)
+/* Files of the system's that announce another length than they give: what is read counts. */
+static void check_announced_wrongly(const char *path, bool longer, size_t maximum,
+                                    enum buffer_failure expected_failure)
 {
     static unsigned char bytes[8000];
     static char expected[12000];
     struct buffer buffer;
+    struct stat status;
     int error = 0;
-    FILE *file = fopen("/proc/version", "rb");
-    if (file == NULL) {
-        CHECK_SKIP("no /proc/version");
+    FILE *file = fopen(path, "rb");
+    size_t length = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    if (length == 0 || stat(path, &status) != 0 || ((size_t)status.st_size < length) != longer) {
+        CHECK_SKIP("no file that announces another length");
         return;
     }
-    size_t length = fread(bytes, 1, sizeof bytes, file);
-    (void)fclose(file);
-    buffer_init(&buffer, 0, SIZE_MAX);
-    CHECK_INT(base64_append_file(&buffer, "/proc/version", &error), BASE64_FILE_FINE);
-    CHECK_BYTES(buffer_bytes(&buffer), buffer.length, expected, encoded(bytes, length, expected));
+    size_t expected_length = encoded(bytes, length, expected);
+    buffer_init(&buffer, 0, maximum);
+    CHECK_INT(base64_append_file(&buffer, path, &error), BASE64_FILE_FINE);
+    CHECK_INT(buffer.failure, expected_failure);
+    CHECK_BYTES(buffer.length > 0 ? buffer_bytes(&buffer) : "", buffer.length, expected,
+                expected_failure == BUFFER_FINE ? expected_length : 0);
     buffer_release(&buffer);
+}
+
+static void file_longer_than_announced(void)
+{
+    check_announced_wrongly("/proc/version", true, SIZE_MAX, BUFFER_FINE);
+    check_announced_wrongly("/proc/version", true, 8, BUFFER_TOO_LARGE);
+}
+
+static void file_shorter_than_announced(void)
+{
+    check_announced_wrongly("/sys/kernel/mm/transparent_hugepage/enabled", false, SIZE_MAX,
+                            BUFFER_FINE);
 }
 
 static const struct check_case cases[] = {
     CHECK_CASE(published_vectors),
     CHECK_CASE(every_length),
+    CHECK_CASE(every_pair_of_characters_at_every_place),
     CHECK_CASE(nothing_may_be_null),
     CHECK_CASE(follows_what_is_there),
     CHECK_CASE(more_than_the_maximum_fails),
@@ -429,6 +477,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(file_that_is_more_than_the_maximum_fails),
     CHECK_CASE(file_that_is_exactly_the_maximum_fits),
     CHECK_CASE(file_longer_than_announced),
+    CHECK_CASE(file_shorter_than_announced),
 };
 
 int main(int count, char **names)

@@ -2,7 +2,7 @@
 
 #include <stdint.h> /* SIZE_MAX */
 #include <stdlib.h> /* free(3) */
-#include <string.h> /* memset(3) */
+#include <string.h> /* memset(3) memcmp(3) */
 
 #include "check.h"
 #include "exact.h"
@@ -60,6 +60,29 @@ static void grows_and_keeps_what_it_holds(void)
     CHECK_INT(buffer.failure, BUFFER_FINE);
     CHECK_SIZE(buffer.length, 70000);
     CHECK(holds_pattern(buffer_bytes(&buffer), buffer.length));
+    buffer_release(&buffer);
+}
+
+/* Beyond what small memory is made of, growing in steps, and handed over smaller than it was. */
+static void many_megabytes_are_kept_as_they_grow(void)
+{
+    static char piece[1000003];
+    struct buffer buffer;
+    void *memory = NULL;
+    size_t length = 0;
+    buffer_init(&buffer, 333, 20971520);
+    for (size_t i = 0; i < 20; i++) {
+        memset(piece, (int)('a' + i), sizeof piece);
+        buffer_append(&buffer, piece, sizeof piece);
+    }
+    if (CHECK(buffer_take(&buffer, 100, &memory, &length))) {
+        CHECK_SIZE(length, 20 * sizeof piece);
+        for (size_t i = 0; i < 20; i++) {
+            memset(piece, (int)('a' + i), sizeof piece);
+            CHECK(memcmp((char *)memory + 333 + i * sizeof piece, piece, sizeof piece) == 0);
+        }
+    }
+    free(memory);
     buffer_release(&buffer);
 }
 
@@ -390,6 +413,7 @@ static void random_operations_agree_with_a_model(void)
 static const struct check_case cases[] = {
     CHECK_CASE(begins_empty),
     CHECK_CASE(grows_and_keeps_what_it_holds),
+    CHECK_CASE(many_megabytes_are_kept_as_they_grow),
     CHECK_CASE(takes_every_byte_value),
     CHECK_CASE(byte_by_byte_fits_to_the_maximum),
     CHECK_CASE(one_append_fits_to_the_maximum),
