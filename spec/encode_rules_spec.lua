@@ -1,5 +1,6 @@
 -- What must be there, by what rule, and what is said of what is missing, misspelt or not known.
 local cjson = require "cjson"
+local core = require "sendapi.core"
 local encoding = require "spec.support.encoding"
 
 local agent, message, user = encoding.agent, encoding.message, encoding.user
@@ -341,5 +342,35 @@ describe("an unknown field", function()
         assert_accepted("messages.create", message(case[1]), extra_fields)
       end
     end
+  end)
+end)
+
+describe("a field with a default", function()
+  local text = { kind = "string" }
+  local fields = {
+    { "a", text },
+    { "b", { kind = "array", of = text }, default = '["x"]' },
+    { "c", text },
+    { "d", text, default = '""' },
+  }
+
+  local function encode(value, extra_fields)
+    return core.compile({ kind = "object", fields = fields }, { extra_fields = extra_fields })
+      :encode(value)
+  end
+
+  it("is written in its place where it is absent or null", function()
+    assert.are.equal('{"b":["x"],"d":""}', encode {})
+    assert.are.equal('{"a":"1","b":["x"],"c":"2","d":""}', encode { a = 1, c = 2 })
+    assert.are.equal('{"b":["x"],"d":"4"}', encode { b = cjson.null, d = 4 })
+  end)
+
+  it("is what it is otherwise, empty too", function()
+    assert.are.equal('{"b":[],"d":""}', encode { b = {} })
+    assert.are.equal('{"b":["y"],"d":"4"}', encode { b = { "y" }, d = 4 })
+  end)
+
+  it("goes before what the schema does not know", function()
+    assert.are.equal('{"b":["x"],"d":"","e":1}', encode({ e = 1 }, true))
   end)
 end)

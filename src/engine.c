@@ -149,10 +149,15 @@ static struct engine *allocate(void)
     return engine;
 }
 
-struct engine *engine_new(const char **reason)
+const char *engine_prepare(void)
 {
     (void)pthread_once(&once, initialize);
-    *reason = refusal();
+    return refusal();
+}
+
+struct engine *engine_new(const char **reason)
+{
+    *reason = engine_prepare();
     if (*reason != NULL) {
         return NULL;
     }

@@ -24,6 +24,9 @@ SENDAPI_HIDDEN_BEGIN
 
 struct engine; /* opaque */
 
+/* Initializes libcurl, once for the process. NULL, or what makes it unfit: a sentence (constant). */
+const char *engine_prepare(void);
+
 /* Checks libcurl and makes an engine without a thread. On failure NULL, and *reason is a sentence
  * (constant). */
 struct engine *engine_new(const char **reason);

@@ -193,22 +193,27 @@ static bool encode_member(struct walk *walk, const struct schema_field *field, i
     return encode_value(walk, &field->type, slot, path);
 }
 
-/* The first field's key goes without its comma. */
-static void append_key(struct walk *walk, const struct schema_field *field, bool first)
+/* A field's key, and perhaps its value; the first goes without its comma. */
+static void append_text(struct walk *walk, const struct schema_text *text, bool first)
 {
-    buffer_append(walk->out, field->key.bytes + first, field->key.length - first);
+    buffer_append(walk->out, text->bytes + first, text->length - first);
 }
 
 static bool encode_members(struct walk *walk, const struct schema_object *object,
                            const struct members *members, const struct path *path)
 {
     bool first = true;
-    for (uint64_t left = members->present; left != 0; left &= left - 1) {
+    for (uint64_t left = members->present | object->defaults; left != 0; left &= left - 1) {
         int i = schema_lowest(left);
         const struct schema_field *field = &object->fields[i];
+        if ((members->present >> i & 1) == 0) {
+            append_text(walk, &field->otherwise, first);
+            first = false;
+            continue;
+        }
         struct path member = {
             .parent = path, .name = field->name.bytes, .length = field->name.length};
-        append_key(walk, field, first);
+        append_text(walk, &field->key, first);
         first = false;
         if (!encode_member(walk, field, members->slots[i], (members->filled >> i & 1) != 0,
                            &member)) {
@@ -227,7 +232,8 @@ static bool encode_extra(struct walk *walk, const struct schema_object *object, 
 {
     static const struct schema_type any = {.kind = SCHEMA_ANY};
     return !members->extra || !walk->schema->extra_fields ||
-           encode_entries(walk, &any, index, object, members->present == 0, path);
+           encode_entries(walk, &any, index, object, (members->present | object->defaults) == 0,
+                          path);
 }
 
 static bool encode_table(struct walk *walk, const struct schema_object *object, int index,

@@ -192,11 +192,28 @@ static const char *intern(struct compiler *compiler)
     return interned;
 }
 
+/* The key of the field on top of the stack and its default behind it, when it has one. */
+static struct schema_text otherwise_of(struct compiler *compiler, const struct schema_text *key)
+{
+    lua_State *L = compiler->L;
+    struct schema_text text = {NULL, 0};
+    lua_getfield(L, -1, "default");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return text;
+    }
+    lua_pushlstring(L, key->bytes, key->length);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return pop_text(compiler);
+}
+
 static void compile_field(struct compiler *compiler, struct schema_field *field)
 {
     field->name = text_item(compiler, 1);
     field->interned = intern(compiler);
     field->key = key_of(compiler, &field->name);
+    field->otherwise = otherwise_of(compiler, &field->key);
     (void)compat_rawgeti(compiler->L, -1, 2);
     compile_type(compiler, &field->type);
     lua_pop(compiler->L, 1);
@@ -207,6 +224,7 @@ static void sum_up_rules(struct schema_object *object)
     for (size_t i = 0; i < object->count; i++) {
         const struct schema_field *field = &object->fields[i];
         uint64_t bit = UINT64_C(1) << i;
+        object->defaults |= field->otherwise.bytes != NULL ? bit : 0;
         if (field->required && field->unless == 0) {
             object->always |= bit;
         } else if (field->required || field->with != 0 || field->when >= 0) {

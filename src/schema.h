@@ -55,7 +55,8 @@ struct schema_type {
 struct schema_field {
     struct schema_text name;
     const char *interned; /* the name as the Lua state keeps it: mostly it is this one that comes */
-    struct schema_text key; /* as it is written: ,"name": */
+    struct schema_text key;       /* as it is written: ,"name": */
+    struct schema_text otherwise; /* the key and its value where the field is absent; or NULL */
     struct schema_type type;
     bool required;
     uint64_t unless; /* the siblings that waive it */
@@ -76,6 +77,7 @@ struct schema_object {
     size_t count;
     uint64_t always;           /* the fields that are required whatever stands beside them … */
     uint64_t sometimes;        /* … and those for which that decides */
+    uint64_t defaults;         /* the fields that are written though they are absent */
     bool file;                 /* takes a sendapi.file instead of a table */
     struct schema_slot *slots; /* a hash table of the fields, by their interned names */
     size_t slot_mask;

@@ -371,16 +371,16 @@ local function new_state(source_id, token, resolved, source_url)
   return state
 end
 
---- Makes a client of a source. Raises at the caller's line when an argument is wrong; opens no
--- connection and starts no thread: the first call does.
----@param source_id string the source's id in Engage Digital
----@param token string the source's access token, which signs what is sent; kept only as a key
----@param given sendapi.ClientOptions|nil
----@return sendapi.Client
-function M.new(source_id, token, given)
+--- Makes a client; or says what is wrong with the arguments.
+---@param source_id any
+---@param token any
+---@param given any
+---@return sendapi.Client|nil
+---@return string|nil message
+function M.make(source_id, token, given)
   local resolved, answer = prepare(source_id, token, given)
   if not resolved then
-    error("sendapi.client: " .. answer, 2)
+    return nil, answer
   end
   local self = {}
   private[self] = new_state(source_id, token, resolved, answer)
@@ -390,6 +390,20 @@ function M.new(source_id, token, given)
     end
   end
   return setmetatable(self, Client)
+end
+
+--- Makes a client of a source. Raises at the caller's line when an argument is wrong; opens no
+-- connection and starts no thread: the first call does.
+---@param source_id string the source's id in Engage Digital
+---@param token string the source's access token, which signs what is sent; kept only as a key
+---@param given sendapi.ClientOptions|nil
+---@return sendapi.Client
+function M.new(source_id, token, given)
+  local self, message = M.make(source_id, token, given)
+  if not self then
+    error("sendapi.client: " .. message, 2)
+  end
+  return self
 end
 
 --- Checks params against an action: all problems at once, warnings among them.

@@ -7,8 +7,11 @@
 -- What is not delivered is `nil, err` (error.lua). Misuse raises at the caller's line.
 local cjson = require "cjson"
 local client = require "sendapi.client"
+local connector = require "sendapi.connector"
 local core = require "sendapi.core"
 local options_list = require "sendapi.options"
+local page = require "sendapi.connector.page"
+local source = require "sendapi.source"
 local version = require "sendapi.version"
 
 -- lua-cjson's ways to say "empty array"; its older versions have none.
@@ -26,6 +29,15 @@ M.errors = core.failures
 --- See client.lua.
 M.client = client.new
 
+--- See connector/init.lua.
+M.connector = connector.new
+
+--- See connector/page.lua.
+M.page = page.page
+
+--- See source.lua.
+M.source = source.new
+
 --- Checks params without sending them.
 --
 -- Errors are what the server is known to refuse; warnings what its documents say but it is not
@@ -41,6 +53,16 @@ M.validate = client.validate
 ---@return string text in Prometheus' format
 function M.prometheus()
   return require("sendapi.prometheus").text()
+end
+
+--- A conformance run against any connector, over HTTP; see check/init.lua.
+---@param url string where Engage Digital would post to
+---@param token string
+---@param settings sendapi.CheckSettings|nil
+---@return sendapi.CheckReport report `tostring` of it is what a terminal shows
+function M.check(url, token, settings)
+  local report = require("sendapi.check").run(url, token, settings, 3)
+  return report
 end
 
 local function check_string(value, name)

@@ -15,6 +15,14 @@ function M.default(level, message)
   end
 end
 
+--- Any value as text, without raising: the name of its type when it cannot be shown.
+---@param value any
+---@return string
+function M.text(value)
+  local is_shown, text = pcall(tostring, value)
+  return is_shown and type(text) == "string" and text or type(value)
+end
+
 --- A log function that never raises: what cannot be told is not worth an answer that gets lost.
 ---@param given fun(level: string, message: string)|nil
 ---@return fun(level: string, message: string)

@@ -28,6 +28,7 @@
 --   unless_option   … or when the source has this option (PROTOCOL: options)
 --   with            required only when this sibling field is there
 --   when            required only when the sibling `when[1]` is `when[2]`
+--   default         JSON to write where the field is absent or null, an empty value is not
 --   flag            when this field is there, the sibling `flag[1]` must have `flag[2] = true`
 
 local text = { kind = "string" }

@@ -154,3 +154,50 @@
 ---@class sendapi.TypingActions
 ---@field start sendapi.Call<sendapi.Typing>
 ---@field stop sendapi.Call<sendapi.Typing>
+
+--- What Engage Digital asks of a connector. Returns the object (`list`: a sequence of them, newest
+-- first); or nil and a text, when it may be tried again; or nil and `{ message, fatal = true }`.
+---@alias sendapi.Handler fun(params: table, request: sendapi.ConnectorRequest): any, any
+
+---@class sendapi.ConnectorRequest
+---@field action string     `messages.create`
+---@field object string     `messages`
+---@field operation string  `create`
+---@field time string?      ISO 8601, when Engage Digital asked
+---@field params table      without nulls; empty when there were none
+
+---@class sendapi.Operations further names are custom actions, which answer the whole object
+---@field list sendapi.Handler?      `params.since_id`: see `sendapi.page`
+---@field show sendapi.Handler?      `params.id`; nil when there is no such object
+---@field create sendapi.Handler?    answers the object, at least its id
+---@field delete sendapi.Handler?    `params.id`; answers the object, as the others do
+---@field publish sendapi.Handler?
+---@field unpublish sendapi.Handler?
+---@field reply boolean?             declared only, never called
+---@field [string] sendapi.Handler
+
+---@class sendapi.Definition
+---@field messages sendapi.Operations?
+---@field private_messages sendapi.Operations?
+---@field threads sendapi.Operations?
+---@field messaging { queuing_update: sendapi.Handler? }? what it returns is not looked at
+---@field status boolean|string[]|nil what the client sends: all operations, or these
+---@field typing boolean|string[]|nil
+---@field users boolean|string[]|nil
+---@field options string[]?           the source's (the protocol, section 4)
+---@field locales table<string, table<string, string>>? buttons' names: language, operation, text
+---@field store sendapi.Store|false|nil for repeated creates; memory unless given, false: none
+---@field log fun(level: "error"|"warn"|"info", message: string)|nil
+---@field extra_fields boolean?       let unknown fields pass
+
+---@class sendapi.Store
+---@field get fun(self, key: string): string|nil
+---@field set fun(self, key: string, value: string, seconds: number)
+---@field add (fun(self, key: string, value: string, seconds: number): boolean|nil)|nil true only
+-- when the key was not there: of two requests at once one alone is handled then
+---@field delete fun(self, key: string)|nil
+
+---@class sendapi.SourceOptions: sendapi.ClientOptions without `source_options`
+---@field id string               the source's id
+---@field token string|string[]   during a rotation both, the new one first
+---@field options string[]?       the source's (the protocol, section 4)

@@ -74,6 +74,11 @@ function programs.caller(lua, url)
   return number_of(script(lua, "caller", url))
 end
 
+--- Nanoseconds of one request, `way` being `cjson` or `handle`: see connector.lua.
+function programs.connector(lua, way, action)
+  return number_of(script(lua, "connector", way, action))
+end
+
 --- Calls per second, one at a time: see waiting.lua.
 function programs.waiting(url, count)
   return number_of(script("lua5.4", "waiting", url, count))

@@ -1,4 +1,5 @@
 --- What is measured against what (harness.lua says what a row is).
+local connector = require "spec.bench.rows.connector"
 local delivery = require "spec.bench.rows.delivery"
 local encode = require "spec.bench.rows.encode"
 local gateway_rows = require "spec.bench.rows.gateway"
@@ -22,6 +23,7 @@ return function(url, gateway)
   gateway = gateway or false
   return gather {
     encode(url),
+    connector(),
     delivery(url, gateway),
     memory(url, gateway),
     gateway_rows(gateway),

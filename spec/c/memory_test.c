@@ -177,6 +177,7 @@ static void counted_free(void *block)
 #define transfer_end refused_transfer_end
 #define transfer_cancel refused_transfer_cancel
 #define transfer_of refused_transfer_of
+#define engine_prepare refused_engine_prepare
 #define engine_new refused_engine_new
 #define engine_free refused_engine_free
 #define engine_submit refused_engine_submit
@@ -190,6 +191,9 @@ static void counted_free(void *block)
 #define engine_calm refused_engine_calm
 #define engine_stop refused_engine_stop
 #define engine_is_inherited refused_engine_is_inherited
+#define http_exchange refused_http_exchange
+#define http_release refused_http_release
+#define http_next_header refused_http_next_header
 
 #include "../../src/buffer.c"
 #include "../../src/hmac.c"
@@ -205,6 +209,10 @@ static void counted_free(void *block)
 #define cancel cancel_endpoint
 #include "../../src/transfer.c"
 #include "../../src/engine.c"
+#define milliseconds http_milliseconds
+#define on_body http_on_body
+#define on_header http_on_header
+#include "../../src/http.c"
 
 #undef malloc
 #undef calloc
@@ -709,6 +717,45 @@ static void many_requests_survive_every_refusal(void)
     server_stop(server);
 }
 
+/* ---- one blocking exchange ---- */
+
+struct question {
+    struct http_request request;
+    bool answered; /* when nothing is refused */
+};
+
+static void ask_in_want(void *argument)
+{
+    const struct question *question = argument;
+    struct http_answer answer = {0};
+    bool fine = http_exchange(&question->request, &answer);
+    CHECK(fine == question->answered || (!fine && atomic_load(&refusals) > 0));
+    CHECK(fine ? answer.status == 200 : answer.reason[0] != '\0');
+    CHECK(fine || (answer.head.memory == NULL && answer.body.memory == NULL));
+    http_release(&answer);
+}
+
+static void exchange_survives_every_refusal(void)
+{
+    static const char *const headers[] = {"X-One: 1", "X-Two: 2"};
+    struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
+    struct exchange_url fine = url_at(server->port, "/ok");
+    struct exchange_url closing = url_at(server->port, "/closes");
+    struct question questions[] = {{{.url = fine.text}, true}, {{.url = closing.text}, false}};
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+        struct http_request *request = &questions[i].request;
+        request->method = "PUT";
+        request->body = "{}";
+        request->body_length = 2;
+        request->headers = headers;
+        request->header_count = 2;
+        request->timeout = 3;
+        request->limit = 100;
+        CHECK(refuse_in_turn(ask_in_want, &questions[i]) > 20);
+    }
+    server_stop(server);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(buffer_survives_every_refusal),
     CHECK_CASE(absurd_sizes_are_refused),
@@ -723,6 +770,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(scheduler_survives_every_refusal),
     CHECK_CASE(lane_goes_on_when_its_head_finds_no_memory),
     CHECK_CASE(many_requests_survive_every_refusal),
+    CHECK_CASE(exchange_survives_every_refusal),
 };
 
 /* ---- the libraries' allocations ---- */

@@ -16,14 +16,11 @@
 -- Null, an empty set, an empty string and an absent field all mean the same: missing. Extra fields
 -- are ignored, and so are optional ones of the wrong type; a required one of the wrong type is
 -- missing. An optional object that is there must have its own required fields.
-local cjson = require "cjson"
 local actions = require "sendapi.actions"
+local json = require "sendapi.json"
 
 local maximum_bytes = 20971520
 local typing_interval = 2 -- seconds
-
-local json = cjson.new()
-json.decode_invalid_numbers(false)
 
 ---@class sendapi.sandbox.Source
 ---@field token string                          the access token, as it is
@@ -97,22 +94,14 @@ end
 
 local function is_empty(value)
   return value == nil
-    or value == cjson.null
+    or value == json.null
     or value == ""
     or (type(value) == "table" and next(value) == nil)
 end
 
---- The JSON type of a decoded value. An empty set, which may be either, counts as an object.
-local function json_type(value)
-  if type(value) ~= "table" then
-    return type(value)
-  end
-  return type(next(value)) == "number" and "array" or "object"
-end
-
 local function is_given(of, value)
   local needed = needed_types[of.kind]
-  return not is_empty(value) and (needed == nil or needed == json_type(value))
+  return not is_empty(value) and (needed == nil or needed == json.type(value))
 end
 
 local function is_field_given(object_type, object, name)
@@ -144,7 +133,7 @@ end
 local first_missing
 
 local function first_missing_in_object(object_type, value, options)
-  local object = json_type(value) == "object" and value or {}
+  local object = json.type(value) == "object" and value or {}
   for _, field in ipairs(object_type.fields) do
     local name, of = field[1], field[2]
     local missing
@@ -204,57 +193,14 @@ local function admission_refusal(source, body, signature, sign)
   return nil
 end
 
--- Every well-formed UTF-8 sequence of more than one byte, by its first bytes.
-local utf8_sequences = {
-  "[\194-\223][\128-\191]",
-  "\224[\160-\191][\128-\191]",
-  "[\225-\236\238\239][\128-\191][\128-\191]",
-  "\237[\128-\159][\128-\191]",
-  "\240[\144-\191][\128-\191][\128-\191]",
-  "[\241-\243][\128-\191][\128-\191][\128-\191]",
-  "\244[\128-\143][\128-\191][\128-\191]",
-}
-
-local function is_utf8(text)
-  for _, sequence in ipairs(utf8_sequences) do
-    if not text:find "[\128-\255]" then
-      break
-    end
-    text = text:gsub(sequence, "?")
-  end
-  return not text:find "[\128-\255]"
-end
-
-local function has_line_break_in_string(text)
-  local without_escapes = text:gsub("\\.", "")
-  for content in without_escapes:gmatch '"([^"]*)"' do
-    if content:find "[\t\n\r]" then
-      return true
-    end
-  end
-  return false
-end
-
---- Whether text that cjson could read keeps what JSON asks beyond that: no bare control
--- characters in strings, nothing after a NUL byte, UTF-8.
-local function is_strict_json(text)
-  if text:find "^[ -~]*$" then
-    return true
-  end
-  return not text:find("\0", 1, true)
-    and not text:find "[\1-\8\11\12\14-\31]"
-    and not (text:find "[\t\n\r]" and has_line_break_in_string(text))
-    and is_utf8(text)
-end
-
 ---@return sendapi.sandbox.Request|nil
 ---@return table|nil refusal when there is no request
 local function read_request(body)
-  local is_decoded, request = pcall(json.decode, body)
-  if not is_decoded or not is_strict_json(body) then
+  local is_json, request = json.decode(body)
+  if not is_json then
     return nil, refusals.not_json
   end
-  local is_well_formed = json_type(request) == "object"
+  local is_well_formed = json.type(request) == "object"
     and is_given(any_text, request.action)
     and is_given(any_object, request.params)
   if not is_well_formed then
@@ -287,7 +233,7 @@ local function structured_refusal(object_type, params, options)
     return refusals.no_structured
   end
   local variant = field[2]
-  local tag = json_type(content) == "object" and content[variant.tag] or nil
+  local tag = json.type(content) == "object" and content[variant.tag] or nil
   if is_empty(tag) then
     return refusals.no_type
   elseif not variant.of[tag] then

@@ -1,0 +1,833 @@
+-- `connector:handle`: what it refuses, what it answers, and what it says to the log.
+local cjson = require "cjson"
+local hmac = require "spec.support.hmac"
+local openssl = require "spec.support.openssl"
+local raising = require "spec.support.raising"
+local sendapi = require "sendapi"
+local support = require "spec.support.connector"
+
+local TOKEN, SIGNATURE = support.TOKEN, support.SIGNATURE
+local ask, body, message, send = support.ask, support.body, support.message, support.send
+
+local GENERIC =
+  '{"error":{"fatal":false,"message":"The connector could not handle the request."}}'
+
+--- A connector whose every handler notes its call; and the calls, and the log.
+local function noting(answers)
+  local calls = {}
+  local function noted(name)
+    return function(params, request)
+      calls[#calls + 1] = { name = name, params = params, request = request }
+      return answers and answers[name] or message "1"
+    end
+  end
+  local operations = { reply = true }
+  for _, name in ipairs { "list", "show", "create", "delete", "publish", "unpublish", "spam" } do
+    operations[name] = noted(name)
+  end
+  local connector, log = support.new {
+    messages = operations,
+    messaging = { queuing_update = noted "queuing_update" },
+    status = true,
+    typing = true,
+  }
+  return connector, calls, log
+end
+
+describe("the documents' request", function()
+  local published = '{"action":"implementation.info","time":"2012-10-01T17:18:40Z"}'
+  local hex = "826b61e7939505b2e773ef43a2aad53ec0385dd9d783fbd1c8fea00d0e2a3e2f"
+    .. "b0ae0a5b2eb342356b61c41b5f19baec4c1f7e7e37a5b486fe9b593942017ff9"
+  local expected = '{"objects":{"messages":["list"]},"options":[],"locales":{}}'
+
+  local connector
+  before_each(function()
+    connector = support.new { messages = { list = function() end } }
+  end)
+
+  it("is answered, signed as openssl signs", function()
+    local status, answer, headers = connector:handle(published, hex)
+    assert.are.equal(200, status)
+    assert.are.equal(expected, answer)
+    assert.are.same({
+      ["Content-Type"] = "application/json; charset=utf-8",
+      [SIGNATURE] = openssl.sign(TOKEN, expected),
+    }, headers)
+  end)
+
+  it("may have its signature in upper case, or in the query", function()
+    assert.are.equal(200, (connector:handle(published, hex:upper())))
+    assert.are.equal(200, (connector:handle(published, nil, hex)))
+    assert.are.equal(200, (connector:handle(published, "", hex)))
+    assert.are.equal(200, (connector:handle(published, hex, "wrong")))
+  end)
+
+  it("is answered with headers of its own each time", function()
+    local _, _, headers = connector:handle(published, hex)
+    headers[SIGNATURE] = "changed"
+    _, _, headers = connector:handle(published, hex)
+    assert.are.equal(openssl.sign(TOKEN, expected), headers[SIGNATURE])
+  end)
+
+  it("is refused without a right signature", function()
+    local refused = 0
+    for _, case in ipairs {
+      {},
+      { "" },
+      { "", "" },
+      { hex:sub(1, -2) },
+      { hex .. "0" },
+      { hex:gsub("^.", "9") },
+      { hex:gsub(".$", "8") },
+      { ("0"):rep(128) },
+      { ("g"):rep(128) },
+      { nil, "wrong" },
+      { "wrong", hex },
+      { { hex, hex } },
+      { nil, { hex } },
+      { 42 },
+      { true, true },
+      { openssl.sign("another", published) },
+      { sendapi.sign(TOKEN, published .. " ") },
+    } do
+      local status, answer, headers = connector:handle(published, case[1], case[2])
+      assert.are.equal(403, status)
+      assert.are.equal("Invalid signature", answer)
+      assert.are.same({ ["Content-Type"] = "text/plain" }, headers)
+      refused = refused + 1
+    end
+    assert.are.equal(17, refused)
+  end)
+end)
+
+describe("a misuse of handle raises at its line:", function()
+  local connector = support.new {}
+
+  it("a body that is no string", function()
+    assert.are.equal(
+      "connector:handle: body: expected a string, got a table",
+      raising.text(function()
+        connector:handle {}
+      end)
+    )
+  end)
+
+  it("a dot in the colon's place", function()
+    for _, self in ipairs { "", {}, false } do
+      assert.are.equal(
+        "call it with a colon: connector:handle(body, signature)",
+        raising.text(function()
+          connector.handle(self, "{}", "x")
+        end)
+      )
+    end
+  end)
+end)
+
+describe("two tokens", function()
+  local connector = support.new({ messages = { show = function() end } }, { "new", "old" })
+  local request = body("messages.show", { id = "1" })
+
+  it("are both accepted, and each answer is signed by its request's", function()
+    for _, token in ipairs { "new", "old" } do
+      local status, answer, headers = connector:handle(request, openssl.sign(token, request))
+      assert.are.equal(200, status)
+      assert.are.equal(openssl.sign(token, answer), headers[SIGNATURE])
+      local info
+      info, answer = send(connector, body "implementation.info", token)
+      assert.are.equal(200, info)
+      assert.is_string(answer)
+    end
+  end)
+
+  it("do not let a third in", function()
+    assert.are.equal(403, (connector:handle(request, sendapi.sign("older", request))))
+    assert.are.equal(403, (connector:handle(request, sendapi.sign("newold", request))))
+  end)
+end)
+
+describe("an answer's signature", function()
+  it("is the one of its exact bytes", function()
+    local connector = support.new {
+      messages = {
+        list = function()
+          local list = {}
+          for i = 1, 20 do
+            list[i] = message(("é\0%d"):format(i))
+          end
+          return list
+        end,
+        show = function()
+          return nil, "Désolé \"\\\n"
+        end,
+      },
+    }
+    local answers, signatures = {}, {}
+    for i, request in ipairs { body "messages.list", body("messages.show", { id = "1" }) } do
+      local _, answer, headers = connector:handle(request, sendapi.sign(TOKEN, request))
+      answers[i], signatures[i] = answer, headers[SIGNATURE]
+    end
+    assert.are.same(hmac.sign_all(TOKEN, answers), signatures)
+  end)
+end)
+
+describe("what is refused", function()
+  local not_json, malformed = "Bad request", "Invalid request format"
+  local action, invalid = "Invalid action", "Invalid resource format"
+  local deep = 64
+
+  local function info_with(tail)
+    return '{"action":"implementation.info"' .. tail .. "}"
+  end
+
+  local cases = {
+    { "no body", 400, not_json, "" },
+    { "text", 400, not_json, "ok" },
+    { "half an object", 400, not_json, '{"action":"messages.list"' },
+    { "two values", 400, not_json, info_with "" .. "{}" },
+    { "a NUL behind it", 400, not_json, info_with "" .. "\0" },
+    { "bytes that are not UTF-8", 400, not_json, info_with ',"a":"\255"' },
+    { "overlong UTF-8", 400, not_json, info_with ',"a":"\192\175"' },
+    { "a bare NUL in a string", 400, not_json, info_with ',"a":"\0"' },
+    { "a bare line break in a string", 400, not_json, info_with ',"a":"\n"' },
+    { "half a surrogate pair", 400, not_json, info_with ',"a":"\\ud800"' },
+    { "too deep arrays", 400, not_json, info_with(',"a":' .. ("["):rep(deep) .. ("]"):rep(deep)) },
+    { "100,000 open arrays", 400, not_json, ("["):rep(100000) },
+    { "100,000 open objects", 400, not_json, ('{"a":'):rep(100000) },
+    { "a key that is there twice", 400, not_json, info_with ',"action":"messages.list"' },
+    { "the same, escaped", 400, not_json, info_with ',"\\u0061ction":"messages.list"' },
+    { "the same, deeper", 400, not_json, info_with ',"params":{"a":[{"b:":1,"b:":2}]}' },
+    { "a number that is too large", 400, not_json, info_with ',"a":1e999' },
+    { "the same below zero, deeper", 400, not_json, info_with ',"a":{"b":[-1e999]}' },
+    { "the same of many digits", 400, not_json, info_with(',"a":1' .. ("0"):rep(400)) },
+    { "a number that is none", 400, not_json, info_with ',"a":NaN' },
+    { "hexadecimal digits", 400, not_json, info_with ',"a":0x10' },
+    { "a leading zero", 400, not_json, info_with ',"a":01' },
+    { "a point without digits behind", 400, not_json, info_with ',"a":[1.]' },
+    { "a point without digits before", 400, not_json, info_with ',"a":-.5' },
+
+    { "null", 400, malformed, "null" },
+    { "a number", 400, malformed, "1" },
+    { "a string", 400, malformed, '"implementation.info"' },
+    { "a boolean", 400, malformed, "false" },
+    { "an array", 400, malformed, '["implementation.info"]' },
+    { "an empty object", 400, malformed, "{}" },
+    { "no action", 400, malformed, '{"params":{}}' },
+    { "a null action", 400, malformed, '{"action":null}' },
+    { "a number as action", 400, malformed, '{"action":1}' },
+    { "an object as action", 400, malformed, '{"action":{"a":"messages.list"}}' },
+    { "params as an array", 400, malformed, info_with ',"params":[1]' },
+    { "params as a string", 400, malformed, info_with ',"params":"{}"' },
+    { "params as a number", 400, malformed, info_with ',"params":0' },
+    { "params as a boolean", 400, malformed, info_with ',"params":false' },
+
+    { "an empty action", 422, action, body "" },
+    { "an unknown object", 422, action, body "message.list" },
+    { "an unknown operation", 422, action, body "messages.listen" },
+    { "an object that is not defined", 422, action, body "threads.list" },
+    { "another case of letters", 422, action, body "Messages.list" },
+    { "a NUL in the action", 422, action, '{"action":"messages.list\\u0000"}' },
+    { "a NUL before the action", 422, action, '{"action":"\\u0000messages.list"}' },
+    { "what is only declared", 422, action, body("messages.reply", { id = "1" }) },
+    { "what only the client sends", 422, action, body("status.mark_as_read", { id = "1" }) },
+    { "the same", 422, action, body("typing.start", { thread_id = "1" }) },
+    { "a name of Lua's", 422, action, body "__index" },
+
+    { "show without params", 422, invalid, body "messages.show" },
+    { "show with null params", 422, invalid, body("messages.show", "null") },
+    { "show without an id", 422, invalid, body("messages.show", { ids = "1" }) },
+    { "show with a null id", 422, invalid, body("messages.show", '{"id":null}') },
+    { "show with an empty id", 422, invalid, body("messages.show", { id = "" }) },
+    { "show with an id in a table", 422, invalid, body("messages.show", { id = { "1" } }) },
+    { "show with true for an id", 422, invalid, body("messages.show", { id = true }) },
+    { "delete without an id", 422, invalid, body("messages.delete", {}) },
+    { "publish without an id", 422, invalid, body("messages.publish", {}) },
+    { "unpublish without an id", 422, invalid, body("messages.unpublish", {}) },
+    { "a custom action without an id", 422, invalid, body("messages.spam", { user_id = "1" }) },
+    { "list since a table", 422, invalid, body("messages.list", { since_id = { "1" } }) },
+  }
+
+  for _, case in ipairs(cases) do
+    local name, status, text, bytes = case[1], case[2], case[3], case[4]
+    it(("is %s: %d %s"):format(name, status, text), function()
+      local connector, calls, log = noting()
+      local actual_status, answer = send(connector, bytes)
+      assert.are.equal(text, answer)
+      assert.are.equal(status, actual_status)
+      assert.are.same({}, calls)
+      assert.are.equal(1, #log)
+      assert.is_truthy(log[1]:find(("^warn: connector: %d %s: %%l"):format(status, text)), log[1])
+    end)
+  end
+
+  it("is a missing body, signed", function()
+    local connector = noting()
+    local status, text = connector:handle(nil, sendapi.sign(TOKEN, ""))
+    assert.are.same({ 400, not_json }, { status, text })
+  end)
+
+  it("is first of all what is too large: nothing else is looked at", function()
+    local connector, calls, log = noting { list = {} }
+    local largest = require("sendapi.connector").maximum_bytes
+    assert.are.equal(20971520, largest)
+    local start = '{"action":"messages.list","padding":"'
+    local large = start .. ("x"):rep(largest - #start - 2) .. '"}'
+    assert.are.equal(200, (send(connector, large)))
+    assert.are.equal(1, #calls)
+    local status, text = connector:handle(large .. " ", nil)
+    assert.are.same({ 413, "Request too large" }, { status, text })
+    assert.are.same({ "warn: connector: 413 Request too large: it has 20971521 bytes" }, log)
+  end)
+
+  it("is not read before the signature is right", function()
+    local connector = noting()
+    for _, bytes in ipairs { "", "nonsense", ("["):rep(100000), body "messages.nonsense" } do
+      local status, text = connector:handle(bytes, ("0"):rep(128))
+      assert.are.same({ 403, "Invalid signature" }, { status, text })
+    end
+  end)
+
+  it("is not what lies as deep as it may", function()
+    local connector = noting()
+    local nested = ("["):rep(deep - 1) .. ("]"):rep(deep - 1)
+    assert.are.equal(200, (send(connector, info_with(',"a":' .. nested))))
+  end)
+
+  it("is not what merely looks wrong", function()
+    local connector = noting()
+    for _, tail in ipairs {
+      ',"a":"\\"b\\":1."',
+      ',"a":"\\\\","b":":"',
+      ',"a:":{"a:":-1.5e-3}',
+      ',"a":[0.5,1E+2,-0]',
+      ',"a":"1e999"',
+      ',"":{"":""}',
+      ',\n\t"a" :\r\n1',
+      ',"params":null',
+      ',"params":[]',
+      ',"time":5',
+    } do
+      assert.are.equal(200, (send(connector, info_with(tail))))
+    end
+  end)
+end)
+
+describe("the log", function()
+  local secrets = { "s3cret-token", "private words" }
+
+  --- Every line and answer of requests that go wrong in all ways.
+  local function everything(level_of)
+    local shown = {}
+    local connector
+    local function noted(level, text)
+      shown[#shown + 1] = text
+      level_of[level] = true
+    end
+    connector = support.new({
+      log = noted,
+      messages = {
+        list = function()
+          return { { id = "1" } }
+        end,
+        show = function()
+          error "lost the database"
+        end,
+        create = function()
+          return "nothing useful"
+        end,
+      },
+      store = {
+        get = function()
+          error "no connection"
+        end,
+        set = function()
+          return nil, "no connection"
+        end,
+      },
+    }, "s3cret-token")
+    local text = '"private words"'
+    for _, request in ipairs {
+      text,
+      text .. "x",
+      '{"private words":1}',
+      '{"action":"private words"}',
+      '{"action":"messages.list","params":' .. text .. "}",
+      '{"action":"messages.list","params":{"body":' .. text .. "}}",
+      '{"action":"messages.show","params":{"id":[' .. text .. "]}}",
+      '{"action":"messages.show","params":{"id":' .. text .. "}}",
+      '{"action":"messages.create","params":{"content_id":' .. text .. "}}",
+    } do
+      local signature = sendapi.sign("s3cret-token", request)
+      for _, given in ipairs { signature, "private words" } do
+        local _, answer, headers = connector:handle(request, given)
+        shown[#shown + 1] = answer
+        for _, value in pairs(headers) do
+          shown[#shown + 1] = value
+        end
+        shown[#shown + 1] = tostring(connector)
+      end
+    end
+    return table.concat(shown, "\n")
+  end
+
+  it("and the answers quote neither a token nor a body", function()
+    local levels = {}
+    local shown = everything(levels)
+    for _, secret in ipairs(secrets) do
+      assert.is_nil(shown:find(secret, 1, true), shown)
+    end
+    assert.are.same({ warn = true, error = true }, levels)
+    assert.is_truthy(shown:find("messages.show: its handler raised: ", 1, true))
+    assert.is_truthy(shown:find("lost the database\nstack traceback:", 1, true))
+    assert.is_truthy(shown:find("the store cannot get: ", 1, true))
+  end)
+
+  it("may fail without anybody noticing", function()
+    local connector = support.new {
+      log = function()
+        error "full"
+      end,
+    }
+    assert.are.equal(403, (connector:handle("{}", "x")))
+  end)
+
+  it("goes to the error stream unless there is one", function()
+    local connector = sendapi.connector(TOKEN, {})
+    local lines = {}
+    local stderr = io.stderr
+    io.stderr = {
+      write = function(_, ...)
+        lines[#lines + 1] = table.concat { ... }
+      end,
+    }
+    local status = connector:handle "{}"
+    io.stderr = stderr
+    assert.are.equal(403, status)
+    assert.are.same({
+      "sendapi: warn: connector: 403 Invalid signature: "
+        .. "neither the header nor the query has a signature\n",
+    }, lines)
+  end)
+end)
+
+describe("a handler", function()
+  it("gets the params and the request", function()
+    local connector, calls = noting()
+    ask(connector, "messages.spam", { id = "7", user_id = "8" })
+    local call = calls[1]
+    assert.are.equal("spam", call.name)
+    assert.are.equal(call.params, call.request.params)
+    assert.are.same({
+      action = "messages.spam",
+      object = "messages",
+      operation = "spam",
+      time = "2012-10-01T17:18:40Z",
+      params = { id = "7", user_id = "8" },
+    }, call.request)
+  end)
+
+  it("gets empty params when there are none, and no time that is no text", function()
+    local connector, calls = noting { list = {} }
+    for i, tail in ipairs { "", ',"params":null', ',"params":{}', ',"time":null', ',"time":7' } do
+      send(connector, '{"action":"messages.list"' .. tail .. "}")
+      assert.are.same({}, calls[i].params)
+      assert.is_nil(calls[i].request.time)
+    end
+  end)
+
+  it("gets no null at any depth, and sequences without holes", function()
+    local connector, calls = noting()
+    ask(
+      connector,
+      "messages.create",
+      '{"title":null,"a":{"b":null,"c":[null,1,null,{"d":null}]},"attachments":[null],'
+        .. '"retry":false}'
+    )
+    assert.are.same({
+      a = { c = { 1, {} } },
+      attachments = {},
+      retry = false,
+    }, calls[1].params)
+  end)
+
+  it("gets whole numbers that print as such in every Lua", function()
+    local connector, calls = noting()
+    ask(connector, "messages.show", '{"id":42,"position":3.0,"share":0.5,"list":[1]}')
+    local params = calls[1].params
+    assert.are.equal("42 3 0.5 1", table.concat({
+      tostring(params.id),
+      tostring(params.position),
+      tostring(params.share),
+      tostring(params.list[1]),
+    }, " "))
+  end)
+
+  it("may be a method of nothing: it gets two arguments", function()
+    local count
+    local connector = support.new {
+      threads = {
+        list = function(...)
+          count = select("#", ...)
+          return {}
+        end,
+      },
+    }
+    ask(connector, "threads.list")
+    assert.are.equal(2, count)
+  end)
+end)
+
+describe("what a handler returns", function()
+  --- The answer, as bytes, of an operation that returns these.
+  local function answered(operation, definition, ...)
+    local results, count = { ... }, select("#", ...)
+    definition = definition or {}
+    definition.messages = definition.messages or {}
+    definition.messages[operation] = function()
+      return (table.unpack or unpack)(results, 1, count)
+    end
+    local connector, log = support.new(definition)
+    return ask(connector, "messages." .. operation, { id = "1" }), log
+  end
+
+  it("is written by the schema: text, dates, exact integers, arrays and objects", function()
+    local object = message(1234567890)
+    object.created_at = 1349111920
+    object.categories, object.context_data, object.attachments = {}, {}, {}
+    object.author.created_at = "10/01/2012"
+    object.body = "é \"quoted\" \\ \127"
+    assert.are.equal(
+      '[{"id":"1234567890","attachments":[],'
+        .. '"author":{"id":"1","created_at":"10/01/2012","screenname":"Jane"},'
+        .. '"body":"é \\"quoted\\" \\\\ \127","categories":[],"context_data":{},'
+        .. '"created_at":"2012-10-01T17:18:40Z","thread_id":"t"}]',
+      (answered("list", nil, { object }))
+    )
+  end)
+
+  it("may be an empty list", function()
+    assert.are.equal("[]", (answered("list", nil, {})))
+  end)
+
+  it("may be nothing for show", function()
+    assert.are.equal("{}", (answered("show", nil)))
+    assert.are.equal("{}", (answered("show", nil, nil)))
+    assert.are.equal("{}", (answered("show", nil, {})))
+    assert.are.equal("{}", (answered("show", nil, false)))
+  end)
+
+  it("may be anything for a queuing update", function()
+    for _, value in ipairs { true, false, {}, { id = {} }, print, "text" } do
+      local connector, log = support.new {
+        messaging = {
+          queuing_update = function()
+            return value
+          end,
+        },
+      }
+      assert.are.equal("{}", ask(connector, "messaging.queuing_update", { position = 1 }))
+      assert.are.same({}, log)
+    end
+  end)
+
+  it("needs only an id for create, but what else is there is checked", function()
+    assert.are.equal('{"id":"7"}', (answered("create", nil, { id = 7 })))
+    local answer, log = answered("create", nil, { body = "Hi" })
+    assert.are.equal(GENERIC, answer)
+    assert.are.same({ "error: connector: messages.create: answer.id: is missing" }, log)
+    answer, log = answered("create", nil, { id = 7, author = { id = "1", screenname = "a" } })
+    assert.are.equal(GENERIC, answer)
+    assert.are.same(
+      { "error: connector: messages.create: answer.author.created_at: is missing" },
+      log
+    )
+    answer, log = answered("create", nil, { id = 7, boddy = "" })
+    assert.are.equal(GENERIC, answer)
+    assert.are.same({
+      "error: connector: messages.create: answer.boddy: unknown field, did you mean 'body'?",
+    }, log)
+  end)
+
+  it("is checked, and the path of what is wrong goes to the log", function()
+    local incomplete = message "2"
+    incomplete.author.screenname = nil
+    for path, value in pairs {
+      ["answer[2].author.screenname: is missing"] = { message "1", incomplete },
+      ["answer: expected a sequence, got string"] = "text",
+      ["answer: expected a sequence, got number"] = 1,
+      ["answer[1]: expected a table, got string"] = { "text" },
+      ["answer: expected a sequence, got a table with other keys or with holes"] = message "1",
+      ["answer[1].id: is not valid UTF-8"] = { message "\255" },
+    } do
+      local answer, log = answered("list", nil, value)
+      assert.are.equal(GENERIC, answer)
+      assert.are.same({ "error: connector: messages.list: " .. path }, log)
+      answer = answered("list", { messages = { spam = function() end } }, value)
+      assert.are.equal(GENERIC, answer)
+    end
+    for _, operation in ipairs { "delete", "publish", "unpublish", "spam" } do
+      local answer, log = answered(operation, nil, { id = "1" })
+      assert.are.equal(GENERIC, answer)
+      assert.is_truthy(log[1]:find("answer.author: is missing", 1, true), log[1])
+      assert.are.equal("1", cjson.decode((answered(operation, nil, message "1"))).id)
+    end
+  end)
+
+  it("must be there", function()
+    for _, operation in ipairs { "list", "create", "delete", "spam" } do
+      for _, values in ipairs { {}, { false } } do
+        local answer, log = answered(operation, nil, (table.unpack or unpack)(values))
+        assert.are.equal(GENERIC, answer)
+        assert.are.same(
+          { ("error: connector: messages.%s: its handler returned nothing"):format(operation) },
+          log
+        )
+      end
+    end
+  end)
+
+  it("is relaxed by the options, as the client's params are", function()
+    local unthreaded = message "1"
+    unthreaded.thread_id = nil
+    assert.are.equal(GENERIC, (answered("list", nil, { unthreaded })))
+    local relaxed = { options = { "messages.unthreaded" } }
+    assert.are.equal("1", cjson.decode((answered("list", relaxed, { unthreaded })))[1].id)
+  end)
+
+  it("may have unknown fields where the definition says so", function()
+    local object = message "1"
+    object.colour = { 1, {} }
+    local answer = answered("show", { extra_fields = true }, object)
+    assert.are.same({ 1, {} }, cjson.decode(answer).colour)
+    assert.are.equal(GENERIC, (answered("show", { extra_fields = false }, object)))
+  end)
+
+  it("may hold lua-cjson's null", function()
+    local object = message "1"
+    object.ip, object.actions = cjson.null, cjson.null
+    local definition = { messages = { spam = function() end } }
+    local answer = cjson.decode((answered("show", definition, object)))
+    assert.is_nil(answer.ip)
+    assert.are.same({ "spam" }, answer.actions)
+  end)
+end)
+
+describe("an object's actions", function()
+  local function handler()
+    return message "1"
+  end
+
+  it("are those of its kind that are implemented, where it says nothing", function()
+    local given = message "1"
+    local connector = support.new {
+      messages = {
+        reply = true,
+        delete = handler,
+        spam = handler,
+        approve = handler,
+        show = function()
+          return given
+        end,
+        create = function()
+          return { id = "1" }
+        end,
+        list = function()
+          return { given, given }
+        end,
+      },
+    }
+    local expected = { "delete", "reply", "approve", "spam" }
+    assert.are.same(expected, cjson.decode(ask(connector, "messages.show", { id = 1 })).actions)
+    assert.are.same(expected, cjson.decode(ask(connector, "messages.create")).actions)
+    local list = cjson.decode(ask(connector, "messages.list"))
+    assert.are.same({ expected, expected }, { list[1].actions, list[2].actions })
+    assert.are.same(message "1", given)
+  end)
+
+  it("are what it says otherwise, none by an empty table", function()
+    local connector = support.new {
+      threads = {
+        delete = handler,
+        list = function()
+          local none, one = message "1", message "2"
+          none.thread_id, one.thread_id = nil, nil
+          none.actions, one.actions = {}, { "reply" }
+          return { one, none }
+        end,
+      },
+    }
+    local answer = ask(connector, "threads.list")
+    local list = cjson.decode(answer)
+    assert.are.same({ "reply" }, list[1].actions)
+    assert.is_truthy(answer:find('"id":"1","actions":[],', 1, true))
+  end)
+
+  it("are not spoken of when there are none", function()
+    local connector = support.new { messages = { show = handler } }
+    assert.is_nil(ask(connector, "messages.show", { id = 1 }):find "actions")
+  end)
+end)
+
+describe("a resource error", function()
+  --- The answer when a handler returns or raises.
+  local function failed(handler)
+    local connector, log = support.new { messages = { delete = handler } }
+    return ask(connector, "messages.delete", { id = "1" }), log
+  end
+
+  --- … returns these values.
+  local function error_of(...)
+    local results, count = { ... }, select("#", ...)
+    local answer, log = failed(function()
+      return (table.unpack or unpack)(results, 1, count)
+    end)
+    assert.are.same({}, log)
+    return answer
+  end
+
+  it("may be tried again when it is a text", function()
+    local expected = '{"error":{"fatal":false,"message":"Unable to save message."}}'
+    assert.are.equal(expected, error_of(nil, "Unable to save message."))
+    assert.are.equal(expected, error_of(false, "Unable to save message."))
+  end)
+
+  it("is fatal when it says so", function()
+    assert.are.equal(
+      '{"error":{"fatal":true,"message":"Gone."}}',
+      error_of(nil, { message = "Gone.", fatal = true })
+    )
+    for _, fatal in ipairs { false, 1, "true" } do
+      assert.are.equal(
+        '{"error":{"fatal":false,"message":"Gone."}}',
+        error_of(nil, { message = "Gone.", fatal = fatal })
+      )
+    end
+  end)
+
+  it("may be a client's error", function()
+    local client = sendapi.client("source", TOKEN, { domain = "acme" })
+    local ok, err = client.messages:create {}
+    assert.is_nil(ok)
+    assert.are.equal(
+      err.message,
+      cjson.decode(error_of(nil, err)).error.message
+    )
+    client:close()
+  end)
+
+  it("has a generic text when its own cannot be sent", function()
+    for _, problem in ipairs { "", "\255", 42, true, {}, { message = 42 }, { message = "\255" } } do
+      assert.are.equal(GENERIC, error_of(nil, problem))
+    end
+    local fatal = GENERIC:gsub("false", "true")
+    assert.are.equal(fatal, error_of(nil, { fatal = true }))
+    assert.are.equal(fatal, error_of(nil, { fatal = true, message = "\255" }))
+    local thrower = setmetatable({}, {
+      __index = function()
+        error "touched"
+      end,
+    })
+    assert.are.equal(GENERIC, error_of(nil, thrower))
+  end)
+
+  it("is what a handler makes of itself by raising: only the log learns why", function()
+    local function deep()
+      error "lost the database"
+    end
+    local answer, log = failed(function()
+      deep()
+      return true
+    end)
+    assert.are.equal(GENERIC, answer)
+    assert.are.equal(1, #log)
+    local here = debug.getinfo(1, "S").short_src
+    local found = log[1]:find("^error: connector: messages.delete: its handler raised: ")
+    local reason = "lost the database\nstack traceback:\n"
+    assert.is_truthy(found and log[1]:find(reason, 1, true), log[1])
+    local frame = "\n[^\n]*" .. here:gsub("%p", "%%%0") .. ":%d+: in "
+    assert.is_truthy(log[1]:find(frame), log[1])
+  end)
+
+  it("comes of raising anything", function()
+    local unprintable = setmetatable({}, {
+      __tostring = function()
+        error "unprintable"
+      end,
+    })
+    for _, raised in ipairs { {}, unprintable, 42, true, print } do
+      local answer, log = failed(function()
+        error(raised)
+      end)
+      assert.are.equal(GENERIC, answer)
+      assert.are.equal(1, #log)
+    end
+    assert.are.equal(
+      GENERIC,
+      (failed(function()
+        error()
+      end))
+    )
+  end)
+
+  it("comes of a handler that calls itself forever", function()
+    local function forever()
+      return 1 + forever()
+    end
+    assert.are.equal(GENERIC, (failed(forever)))
+  end)
+end)
+
+describe("many requests at once", function()
+  local can_yield = coroutine.wrap(function()
+    return (pcall(coroutine.yield, true))
+  end)()
+
+  it("get each its own answer, whatever the order in which handlers go on", function()
+    if can_yield ~= true then
+      return pending "Lua 5.1 cannot yield across a protected call"
+    end
+    local count, most, under_way = 1000, 0, 0
+    local function waiting(params)
+      under_way = under_way + 1
+      most = math.max(most, under_way)
+      for _ = 1, params.rounds do
+        coroutine.yield()
+      end
+      under_way = under_way - 1
+      if params.id % 7 == 0 then
+        error("failed " .. params.id)
+      end
+      return message(params.id)
+    end
+    local connector, log = support.new {
+      messages = { show = waiting, create = waiting },
+    }
+    local tasks, answers = {}, {}
+    for i = 1, count do
+      local operation = i % 2 == 0 and "create" or "show"
+      local params = { id = i, rounds = i * 31 % 10, content_id = "c" .. i }
+      tasks[i] = coroutine.create(function()
+        answers[i] = ask(connector, "messages." .. operation, params)
+      end)
+    end
+    local left = count
+    while left > 0 do
+      for i = 1, count do
+        local task = tasks[i * 7919 % count + 1]
+        if coroutine.status(task) == "suspended" then
+          assert(coroutine.resume(task))
+          left = left - (coroutine.status(task) == "dead" and 1 or 0)
+        end
+      end
+    end
+    for i = 1, count do
+      if i % 7 == 0 then
+        assert.are.equal(GENERIC, answers[i])
+      else
+        assert.are.equal(tostring(i), cjson.decode(answers[i]).id)
+      end
+    end
+    assert.are.equal(math.floor(count / 7), #log)
+    assert.is_true(most > 500, most)
+  end)
+end)
