@@ -18,6 +18,7 @@ thread, and a background thread delivers it with libcurl.]],
 dependencies = {
   "lua >= 5.1, < 5.6",
   "lua-cjson",
+  "argparse",
 }
 
 -- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
@@ -93,6 +94,7 @@ build = {
         "src/endpoint.c",
         "src/engine.c",
         "src/failure.c",
+        "src/foreground.c",
         "src/histogram.c",
         "src/hmac.c",
         "src/http.c",
