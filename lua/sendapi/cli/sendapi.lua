@@ -1,3 +1,20 @@
 #!/usr/bin/env lua5.4
--- The `sendapi` command, as it is installed.
+-- The `sendapi` command, as it is installed. Its modules are looked for first where it was
+-- installed to, which is not always where Lua looks.
+local version = _VERSION:match "%d.%d"
+local folder = arg[0]:match "^(.*)/[^/]*$" or "."
+
+local function look_below(root)
+  local modules = ("%s/share/lua/%s"):format(root, version)
+  local file = io.open(modules .. "/sendapi/cli/init.lua")
+  if file then
+    file:close()
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(modules, modules, package.path)
+    package.cpath = ("%s/lib/lua/%s/?.so;%s"):format(root, version, package.cpath)
+  end
+end
+
+look_below(folder .. "/..") -- by make install
+look_below(folder .. "/../../../../../..") -- by LuaRocks, in lib/luarocks/rocks-5.4/sendapi/scm-1/bin
+
 os.exit(require("sendapi.cli").main(arg), true)
