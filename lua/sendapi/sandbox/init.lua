@@ -80,16 +80,16 @@ function M.new(options, level)
   return setmetatable(self, Sandbox)
 end
 
-local function state_of(self, method)
+local function state_of(self, method, level)
   local state = self ~= nil and private[self]
   if not state then
-    error(("call it with a colon: sandbox:%s(...)"):format(method), 3)
+    error(("call it with a colon: sandbox:%s(...)"):format(method), level or 3)
   end
   return state
 end
 
 local function host_of(self, method)
-  local state = state_of(self, method)
+  local state = state_of(self, method, 4)
   if not state.host then
     error(("sandbox:%s: it does not run; start() starts it"):format(method), 3)
   end
