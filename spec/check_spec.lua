@@ -2,6 +2,7 @@
 local connectors = require "spec.support.connectors"
 local nginx = require "spec.support.nginx"
 local raising = require "spec.support.raising"
+local sandboxes = require "spec.support.sandbox"
 local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 
@@ -53,13 +54,15 @@ local function sorted_keys(set)
 end
 
 describe("sendapi.check", function()
-  local running, base
+  local running, base, sandbox
 
   setup(function()
+    sandbox = sandboxes.start()
     running, base = start_server()
   end)
 
   teardown(function()
+    sandbox:stop()
     assert.same({}, running:complaints())
     running:stop()
   end)
@@ -114,6 +117,14 @@ describe("sendapi.check", function()
         assert.is_true(report.ok, tostring(report))
         assert.is_truthy(cases_of(report, "not applicable")["messages.list"])
       end
+    end)
+
+    it("one that takes agents' replies and nothing else", function()
+      local report = check "realtime"
+      assert.is_true(report.ok, tostring(report))
+      local passed = cases_of(report, "passed")
+      assert.is_truthy(passed["messages.create: keeps text of any language"])
+      assert.is_nil(passed["threads.create: answers an id"])
     end)
 
     it("and writes nothing when it is told so", function()
@@ -177,6 +188,20 @@ describe("sendapi.check", function()
     it("says with which status it was refused", function()
       local report = sendapi.check(base:gsub("connector/$", "elsewhere"), TOKEN)
       assert.is_truthy(report.cases[1].sentence:find("status 404", 1, true))
+    end)
+
+    it("says that it took too long", function()
+      local report = check("slow", { timeout = 0.2 })
+      assert.are.equal(1, report.failed)
+      assert.is_truthy(report.cases[1].sentence:find("timed out", 1, true))
+    end)
+
+    it("says that its certificate is not to be trusted, unless the authority is given", function()
+      local url = sandbox.https .. "/realtime/sdk/plain"
+      local report = sendapi.check(url, TOKEN, { ca_file = sandbox.ca_file })
+      assert.is_truthy(report.cases[1].sentence:find("status 422", 1, true))
+      report = sendapi.check(url, TOKEN)
+      assert.is_truthy(report.cases[1].sentence:find("certificate", 1, true))
     end)
 
     it("says so of another token", function()

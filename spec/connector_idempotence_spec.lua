@@ -1,5 +1,6 @@
 -- A create that is repeated answers what the first one answered; and the stores that make it so.
 local cjson = require "cjson"
+local openssl = require "spec.support.openssl"
 local stores = require "sendapi.connector.store"
 local support = require "spec.support.connector"
 
@@ -170,36 +171,47 @@ describe("a store", function()
       return { id = "1" }
     end)
     create(connector, "c 1")
-    assert.are.equal("sendapi messages.create c 1", key_of(store))
+    local scope = openssl.sign(support.TOKEN, "store"):sub(1, 16)
+    assert.are.equal(("sendapi %s messages.create c 1"):format(scope), key_of(store))
     assert.are.same({ "running", 30 }, marks)
     assert.are.equal('{"id":"1"}', store.kept[key_of(store)])
     assert.are.equal(86400, store.seconds[key_of(store)])
   end)
 
-  it("may be shared by connectors, with tokens of their own", function()
+  it("may be shared: by workers of one source, and by sources that stay apart", function()
     local store = plain_store()
-    local function handler()
-      return { id = "1" }
+    local function connector_of(tokens, id)
+      return (
+        support.new({
+          store = store,
+          messages = {
+            create = function()
+              return { id = id }
+            end,
+          },
+        }, tokens)
+      )
     end
-    local one = support.new({ store = store, messages = { create = handler } }, "one")
-    local other = support.new({
-      store = store,
-      messages = {
-        create = function()
-          error "called"
-        end,
-      },
-    }, "other")
     local request = body("messages.create", { content_id = "c" })
-    assert.are.same({ 200, '{"id":"1"}' }, { send(one, request, "one") })
-    assert.are.same({ 200, '{"id":"1"}' }, { send(other, request, "other") })
+    for _, case in ipairs {
+      { "one", "first", "first", "one" },
+      { "one", "worker", "first", "one" },
+      { { "two", "one" }, "rotating", "first", "one" },
+      { "other", "other", "other", "other" },
+    } do
+      local connector = connector_of(case[1], case[2])
+      local expected = ('{"id":"%s"}'):format(case[3])
+      assert.are.same({ 200, expected }, { send(connector, request, case[4]) })
+    end
   end)
 
   it("is not believed when what it keeps is no answer", function()
     for _, kept in ipairs { "", "nonsense", "failed", 42, true, {} } do
       local store = plain_store()
       local connector, calls = counting { store = store }
-      store.kept["sendapi messages.create c"] = kept
+      create(connector, "c")
+      calls.count = 0
+      store.kept[key_of(store)] = kept
       assert.are.equal('{"id":"post 1"}', create(connector, "c"))
       assert.are.equal('{"id":"post 1"}', create(connector, "c", true))
       assert.are.equal(1, calls.count)

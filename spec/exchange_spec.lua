@@ -1,8 +1,78 @@
 --- One blocking HTTP exchange, as Lua sees it.
 local core = require "sendapi.core"
+local openssl = require "spec.support.openssl"
 local raising = require "spec.support.raising"
 local sandbox = require "spec.support.sandbox"
 local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
+
+local LUA = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+
+-- An answer with headers, and a body of 3,000,001 bytes.
+local asking = [[
+local url, signature = ...
+local core = require "sendapi.core"
+return function()
+  local answer = assert(core.exchange {
+    url = url,
+    body = "{}",
+    headers = { "X-SMCCSDK-SIGNATURE: " .. signature },
+  })
+  assert(#answer.body == 3000001)
+end
+]]
+
+local compile = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -g -Wall -Wextra -Wpedantic -Wshadow "
+  .. "-Wstrict-prototypes -Wconversion -Werror %s $(pkg-config --cflags %s) -o %s "
+  .. "spec/hosts/want.c $(pkg-config --libs %s)"
+
+--- Asks often, and has a finalizer take away what it asks for, sometimes while it asks.
+local robbery = [[
+local core = require "sendapi.core"
+local robbed, answered = 0, 0
+local settings, is_inside
+
+local function litter(finalize)
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = finalize
+  else
+    setmetatable({}, { __gc = finalize })
+  end
+end
+
+local function rob()
+  if is_inside then
+    robbed = robbed + 1
+    settings.url, settings.ca_file, settings.body, settings.method = nil, nil, nil, nil
+    settings.headers[1], settings.headers[2] = nil, nil
+    collectgarbage()
+  end
+  litter(rob)
+end
+
+collectgarbage("setpause", 1)
+collectgarbage("setstepmul", 1000)
+litter(rob)
+for number = 1, 2000 do
+  local long = ("x"):rep(50) .. number
+  settings = {
+    url = "http://127.0.0.1:1/" .. long,
+    ca_file = "/nowhere/" .. long,
+    body = "body" .. long,
+    method = "M" .. long,
+    headers = { "X-Check: " .. long, "X-Other: " .. long },
+  }
+  for i = 1, number % 97 do
+    settings.headers[2] = "X-Other: " .. long .. i -- as much garbage as it takes
+  end
+  is_inside = true
+  local fine, answer = pcall(core.exchange, settings)
+  is_inside = false
+  answered = answered + (fine and answer and 1 or 0)
+end
+print(("robbed %d, answered %d"):format(robbed, answered))
+]]
 
 describe("an exchange", function()
   local running
@@ -126,12 +196,58 @@ describe("an exchange", function()
     end
     assert.are.equal("exchange: limit must be a number above 0", text { url = url, limit = 2 ^ 40 })
     assert.are.equal("exchange: headers must be a list", text { url = url, headers = "a: b" })
+    local many = {}
+    for i = 1, 101 do
+      many[i] = "a: b"
+    end
+    assert.are.equal("exchange: more than 100 headers", text { url = url, headers = many })
     local message = text { url = url, headers = { "a: b", 5 } }
     assert.are.equal("exchange: headers must be a list of strings", message)
     assert.has_error(function()
       core.exchange "http://127.0.0.1/"
     end)
   end)
+
+  -- The collector runs finalizers wherever memory is asked for. Here it is a small program, whose
+  -- memory is collected again and again.
+  it("bears that its settings are taken away meanwhile", function()
+    local program = os.tmpname()
+    shell.write_file(program, robbery)
+    local result = shell.run(LUA .. " " .. program)
+    os.remove(program)
+    assert.are.equal("", result.errors)
+    assert.are.equal(0, result.status)
+    local robbed, answered = result.output:match "^robbed (%d+), answered (%d+)\n$"
+    assert.is_true(tonumber(robbed) > 10, result.output)
+    assert.are.equal("0", answered)
+  end)
+
+  local function compile_want(directory)
+    local core_path = package.searchpath and package.searchpath("sendapi.core", package.cpath) or ""
+    local is_sanitized = core_path:find("/sanitized/", 1, true)
+    local sanitizers = is_sanitized and "-fsanitize=address,undefined" or ""
+    local want = directory:path_of "want"
+    local result = shell.run(compile:format(sanitizers, LUA, shell.quote(want), LUA))
+    assert.are.equal("", result.errors)
+    return want
+  end
+
+  local function keeps_nothing()
+    local directory = temporary.directory()
+    local script = directory:write("script.lua", asking)
+    local signature = openssl.sign(send_api.token, "{}")
+    local words = { compile_want(directory), script, path "flooding", signature }
+    local result = shell.run(table.concat(words, " "))
+    directory:remove()
+    assert.are.equal("", result.errors)
+    local calls, bytes = result.output:match "^(%d+) calls, (%-?%d+) bytes\n$"
+    assert.is_true(tonumber(calls) > 10, result.output)
+    assert.is_true(tonumber(bytes) < 1000000, result.output) -- an answer has three times that
+  end
+
+  if LUA ~= "luajit" then -- it takes no allocator of ours
+    it("keeps nothing when Lua is refused memory, wherever that is", keeps_nothing)
+  end
 
   it("asks no metamethod for its settings", function()
     local settings = setmetatable({}, {

@@ -159,6 +159,25 @@ describe("a source", function()
   end)
 end)
 
+describe("the README's connector", function()
+  it("works as it stands there", function()
+    local file = assert(io.open("README.md", "rb"))
+    local text = file:read "*a"
+    file:close()
+    local block = text:match "\n## A connector\n.-\n```lua\n(.-)\n```"
+    local body = support.body "messages.list"
+    local begin = "local sendapi, access_token, posts, body, signature_header = ...\n"
+    local finish = "\nclient:close() return status, answer, headers"
+    local chunk = assert((loadstring or load)(begin .. block .. finish))
+    local posts = { support.message "1", support.message "2" }
+    local status, answer, headers =
+      chunk(sendapi, TOKEN, posts, body, sendapi.sign(TOKEN, body))
+    assert.are.equal(200, status)
+    assert.are.equal("2", cjson.decode(answer)[1].id)
+    assert.is_true(sendapi.verify(TOKEN, answer, headers[support.SIGNATURE]))
+  end)
+end)
+
 --- Checks misuses: each a name, the text that is raised where it happens, and the call.
 local function assert_raise(misuses)
   for _, misuse in ipairs(misuses) do

@@ -10,6 +10,8 @@
 
 #include "engine.h"
 
+_Static_assert(HTTP_REASON >= CURL_ERROR_SIZE, "libcurl writes its reasons there");
+
 static const double LONGEST_TIMEOUT = 2147483.0; /* seconds: libcurl counts milliseconds */
 
 /* ---- what is asked ---- */
@@ -230,40 +232,6 @@ static CURLcode prepare(CURL *easy, CURLU *url, struct curl_slist *headers,
     return result == CURLE_OK ? set_method(easy, request) : result;
 }
 
-static bool is_pipe_pending(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void swallow(const sigset_t *pipe)
-{
-#if defined(__APPLE__)
-    int number;
-    (void)sigwait(pipe, &number);
-#else
-    struct timespec at_once = {0, 0};
-    (void)sigtimedwait(pipe, NULL, &at_once);
-#endif
-}
-
-/* One that was pending before is the host's, and stays. */
-static CURLcode perform_without_signal(CURL *easy)
-{
-    sigset_t pipe;
-    sigset_t before;
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);
-    bool was_pending = is_pipe_pending();
-    (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    CURLcode result = curl_easy_perform(easy);
-    if (!was_pending && is_pipe_pending()) {
-        swallow(&pipe);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result;
-}
-
 static bool explain(struct http_answer *answer, CURLcode result, size_t limit)
 {
     if (answer->head.failure == BUFFER_TOO_LARGE) {
@@ -288,7 +256,7 @@ static bool perform(CURL *easy, CURLU *url, struct curl_slist *headers,
 {
     CURLcode result = prepare(easy, url, headers, request, answer);
     if (result == CURLE_OK) {
-        result = perform_without_signal(easy);
+        result = curl_easy_perform(easy);
     }
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer->status);
     bool whole = result == CURLE_OK && answer->head_is_whole;
@@ -309,6 +277,44 @@ static bool ask(CURLU *url, const struct http_request *request, struct http_answ
     return fine;
 }
 
+static bool is_pipe_pending(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void swallow(const sigset_t *pipe)
+{
+#if defined(__APPLE__)
+    int number;
+    (void)sigwait(pipe, &number);
+#else
+    struct timespec at_once = {0, 0};
+    (void)sigtimedwait(pipe, NULL, &at_once);
+#endif
+}
+
+/*
+ * Also the end of a TLS connection, in the handle's cleanup, may raise the signal. One that was
+ * pending before is the host's, and stays.
+ */
+static bool ask_without_signal(CURLU *url, const struct http_request *request,
+                               struct http_answer *answer)
+{
+    sigset_t pipe;
+    sigset_t before;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    bool was_pending = is_pipe_pending();
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    bool fine = ask(url, request, answer);
+    if (!was_pending && is_pipe_pending()) {
+        swallow(&pipe);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return fine;
+}
+
 bool http_exchange(const struct http_request *request, struct http_answer *answer)
 {
     http_release(answer);
@@ -322,7 +328,7 @@ bool http_exchange(const struct http_request *request, struct http_answer *answe
     CURLU *url = curl_url();
     bool fine = url != NULL ? check_words(request, answer) && check_url(url, request->url, answer)
                             : refuse(answer, "not enough memory");
-    fine = fine && ask(url, request, answer);
+    fine = fine && ask_without_signal(url, request, answer);
     curl_url_cleanup(url);
     if (!fine) {
         http_release(answer);

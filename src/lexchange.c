@@ -14,20 +14,22 @@
 #include "http.h"
 #include "lcompat.h"
 
-static const char CLASS[] = "sendapi.answer";
-
 static const double TIMEOUT = 30;
 static const size_t LIMIT = 33554432;
 static const double MOST_LIMIT = 1073741824;
+enum { MOST_HEADERS = 100 };
 
-/* The settings keep alive what is read of them: no metamethod may make it up. */
+/* No metamethod is asked. */
 static int push_setting(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);
     return compat_rawget(L, 1);
 }
 
-/* NULL and no length when there is none. */
+/*
+ * NULL and no length when there is none. The text stays on the stack, which keeps it alive: a
+ * finalizer may take it out of the settings.
+ */
 static const char *text_setting(lua_State *L, const char *name, size_t *length)
 {
     int type = push_setting(L, name);
@@ -35,9 +37,7 @@ static const char *text_setting(lua_State *L, const char *name, size_t *length)
         luaL_error(L, "exchange: %s must be a string, not a %s", name, lua_typename(L, type));
     }
     *length = 0;
-    const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
-    lua_pop(L, 1);
-    return text;
+    return type == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
 }
 
 /* Text for C: false in *whole when there is a NUL in it. */
@@ -76,32 +76,43 @@ static void check_names(lua_State *L)
     }
 }
 
-/* Leaves the memory of the list on the stack. */
+/* The line at the top of the stack, which stays there. */
+static const char *header_line(lua_State *L, bool *whole)
+{
+    size_t length;
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "exchange: headers must be a list of strings");
+    }
+    const char *line = lua_tolstring(L, -1, &length);
+    *whole = *whole && strlen(line) == length;
+    return line;
+}
+
+/* Leaves the lines on the stack, and the memory of their list. */
 static void read_headers(lua_State *L, struct http_request *request, bool *whole)
 {
+    const char **lines = lua_newuserdata(L, MOST_HEADERS * sizeof *lines);
     int type = push_setting(L, "headers");
+    int list = lua_gettop(L);
     if (type != LUA_TTABLE && type != LUA_TNIL) {
         luaL_error(L, "exchange: headers must be a list");
     }
-    size_t count = type == LUA_TTABLE ? compat_rawlen(L, -1) : 0;
-    const char **lines = lua_newuserdata(L, (count + 1) * sizeof *lines);
-    for (size_t i = 0; i < count; i++) {
-        size_t length;
-        if (compat_rawgeti(L, -2, i + 1) != LUA_TSTRING) {
-            luaL_error(L, "exchange: headers must be a list of strings");
-        }
-        lines[i] = lua_tolstring(L, -1, &length);
-        *whole = *whole && strlen(lines[i]) == length;
-        lua_pop(L, 1);
-    }
     request->headers = lines;
-    request->header_count = count;
+    request->header_count = type == LUA_TTABLE ? compat_rawlen(L, list) : 0;
+    if (request->header_count > MOST_HEADERS) {
+        luaL_error(L, "exchange: more than %d headers", MOST_HEADERS);
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        (void)compat_rawgeti(L, list, i + 1);
+        lines[i] = header_line(L, whole);
+    }
 }
 
 /* False when a NUL is where none can be. */
 static bool read_request(lua_State *L, struct http_request *request)
 {
     bool whole = true;
+    luaL_checkstack(L, MOST_HEADERS + 20, "exchange");
     check_names(L);
     request->url = word_setting(L, "url", &whole);
     if (request->url == NULL) {
@@ -132,8 +143,10 @@ static void set_header(lua_State *L, const struct http_header *header)
     lua_rawset(L, -3);
 }
 
-static void push_answer(lua_State *L, const struct http_answer *answer)
+/* Of the answer that is its argument: called protected, since Lua may want memory in it. */
+static int make_table(lua_State *L)
 {
+    const struct http_answer *answer = lua_touserdata(L, 1);
     size_t position = 0;
     struct http_header header;
     lua_createtable(L, 0, 3);
@@ -147,9 +160,10 @@ static void push_answer(lua_State *L, const struct http_answer *answer)
     lua_pushlstring(L, answer->body.length > 0 ? buffer_bytes(&answer->body) : "",
                     answer->body.length);
     lua_setfield(L, -2, "body");
+    return 1;
 }
 
-/* The answer belongs to a userdata: without memory for Lua the collector frees it. */
+/* While there is an answer, nothing is called that may raise. */
 static int exchange(lua_State *L)
 {
     struct http_request request = {0};
@@ -160,28 +174,23 @@ static int exchange(lua_State *L)
         lua_pushliteral(L, "url, method, headers and ca_file cannot hold a NUL");
         return 2;
     }
-    struct http_answer *answer = compat_newobject(L, CLASS, sizeof *answer);
+    lua_pushcfunction(L, make_table);
+    struct http_answer *answer = lua_newuserdata(L, sizeof *answer);
+    *answer = (struct http_answer){0};
     if (!http_exchange(&request, answer)) {
         lua_pushnil(L);
         lua_pushstring(L, answer->reason);
         return 2;
     }
-    push_answer(L, answer);
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3); /* the collector leaves it alone until it is released */
+    int status = lua_pcall(L, 1, 1, 0);
     http_release(answer);
-    return 1;
+    return status == 0 ? 1 : lua_error(L);
 }
-
-static int answer_release(lua_State *L)
-{
-    http_release(compat_checkobject(L, 1, CLASS));
-    return 0;
-}
-
-static const luaL_Reg methods[] = {{NULL, NULL}};
 
 void exchange_open(lua_State *L)
 {
-    compat_newclass(L, CLASS, methods, answer_release);
     lua_pushcfunction(L, exchange);
     lua_setfield(L, -2, "exchange");
 }

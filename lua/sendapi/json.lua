@@ -2,15 +2,17 @@
 --
 -- lua-cjson does the reading; what it lets pass beyond JSON is refused here: text that is not
 -- UTF-8, bare control characters in strings, anything behind a NUL, numbers such as `1.` or `-.5`.
--- So is what JSON allows but nobody can rely on: a key that is there twice, a number too large for
--- a double, more than 64 arrays and objects within one another.
 local cjson = require "cjson"
 
-local DEEPEST = 64
+--- A reader that goes so many arrays and objects deep.
+local function new_reader(deepest)
+  local reader = cjson.new()
+  reader.decode_invalid_numbers(false)
+  reader.decode_max_depth(deepest)
+  return reader
+end
 
-local decoder = cjson.new()
-decoder.decode_invalid_numbers(false)
-decoder.decode_max_depth(DEEPEST)
+local usual, shallow = new_reader(1000), new_reader(64)
 
 -- Every well-formed UTF-8 sequence of more than one byte, by its first bytes.
 local utf8_sequences = {
@@ -81,12 +83,9 @@ local M = {
   null = cjson.null,
 }
 
---- Reads one value. Raises nothing, whatever the text.
----@param text string
----@return boolean is_json
----@return any value or, when it is no JSON, a few words that say why and quote nothing of it
-function M.decode(text)
-  local is_decoded, value = pcall(decoder.decode, text)
+--- Also gives the text without its escapes and without the contents of its strings.
+local function read(reader, text)
+  local is_decoded, value = pcall(reader.decode, text)
   if not is_decoded then
     return false, "it is not JSON, or too deep"
   end
@@ -97,6 +96,28 @@ function M.decode(text)
   local skeleton = unescaped:gsub('"[^"]*"', '""')
   if not has_strict_numbers(skeleton) then
     return false, "it has a number that JSON does not allow"
+  end
+  return true, value, skeleton
+end
+
+--- Reads one value, at most 1,000 arrays and objects deep. Raises nothing, whatever the text.
+---@param text string
+---@return boolean is_json
+---@return any value or, when it is no JSON, a few words that say why and quote nothing of it
+function M.decode(text)
+  local is_json, value = read(usual, text)
+  return is_json, value
+end
+
+--- The same, but refuses as well what JSON allows and readers take differently: a key that is there
+-- twice, a number too large for a double, more than 64 arrays and objects within one another.
+---@param text string
+---@return boolean is_json
+---@return any value or a few words
+function M.decode_unambiguous(text)
+  local is_json, value, skeleton = read(shallow, text)
+  if not is_json then
+    return false, value
   end
   local keys = count_keys(value)
   if not keys then

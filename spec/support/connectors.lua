@@ -43,6 +43,29 @@ M.fine = {
       end
     end),
   },
+  -- hands over agents' replies and nothing else
+  realtime = {
+    definition = function()
+      local count = 0
+      local function create()
+        count = count + 1
+        return { id = ("r%d"):format(count) }
+      end
+      return {
+        messages = { create = create, reply = true },
+        options = { "view.messaging", "messages.text", "messages.unthreaded" },
+        status = { "mark_as_read" },
+      }
+    end,
+  },
+  slow = {
+    wrap = function(handle)
+      return function(...)
+        rawget(_G, "ngx").sleep(2)
+        return handle(...)
+      end
+    end,
+  },
   bare = { wrap = defects.info '{"objects":{}}' },
   nulls = { wrap = defects.info '{"objects":{},"options":null,"locales":null}' },
 }
@@ -101,7 +124,7 @@ local function make(name)
   local kind = M.fine[name] or M.broken[name]
   local definition = defects.everything()
   if kind.definition then
-    kind.definition(definition)
+    definition = kind.definition(definition) or definition
   end
   local connector = sendapi.connector(TOKEN, definition)
   local function handle(body, header, query)

@@ -55,12 +55,12 @@ local function unmark(value)
   return value
 end
 
---- Reads one value, strictly. Raises nothing.
+--- Reads one value, as strictly as json.lua can. Raises nothing.
 ---@param text string
 ---@return boolean is_json
 ---@return any value or a few words that say why it is none
 function M.read(text)
-  local is_json, why = json.decode(text)
+  local is_json, why = json.decode_unambiguous(text)
   if not is_json then
     return false, why
   end

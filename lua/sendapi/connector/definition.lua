@@ -291,33 +291,41 @@ local function instance_level(operations)
   return actions_of_object
 end
 
+local function new_operation(object, operation, handler, kind, actions_of_object)
+  return {
+    name = object .. "." .. operation,
+    object = object,
+    operation = operation,
+    handler = handler,
+    kind = kind,
+    actions = actions_of_object,
+  }
+end
+
+local function add_operations(list, object, handlers)
+  local operations = operations_of(handlers)
+  local actions_of_object = instance_level(operations)
+  for _, name in ipairs(operations) do
+    local handler, kind = handlers[name], KINDS[name] or "change"
+    if handler ~= true then
+      list[#list + 1] = new_operation(object, name, handler, kind, actions_of_object)
+    end
+  end
+end
+
 --- The operations that have a function, of a definition that is right.
 ---@param definition sendapi.Definition
 ---@return sendapi.connector.Operation[]
 function M.operations(definition)
   local list = {}
-  local function add(object, operation, kind, instance_actions)
-    local handler = definition[object][operation]
-    if type(handler) == "function" then
-      list[#list + 1] = {
-        name = object .. "." .. operation,
-        object = object,
-        operation = operation,
-        handler = handler,
-        kind = kind,
-        actions = instance_actions,
-      }
-    end
-  end
   for _, object in ipairs(POLLED) do
-    local operations = definition[object] and operations_of(definition[object]) or {}
-    local instance_actions = instance_level(operations)
-    for _, operation in ipairs(operations) do
-      add(object, operation, KINDS[operation] or "change", instance_actions)
+    if definition[object] then
+      add_operations(list, object, definition[object])
     end
   end
-  if definition.messaging then
-    add("messaging", "queuing_update", "queuing_update", {})
+  local update = definition.messaging and definition.messaging.queuing_update
+  if update then
+    list[#list + 1] = new_operation("messaging", "queuing_update", update, "queuing_update", {})
   end
   return list
 end

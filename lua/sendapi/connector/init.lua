@@ -46,11 +46,26 @@ function M.tokens(token)
   return (count == 1 or count == 2) and #tokens == count and tokens or nil
 end
 
+--- The operations by their actions' names, each with its compiled schema.
+local function prepare_operations(definition)
+  local operations = { [INFO] = { kind = "info" } }
+  local settings = {
+    source_options = definition.options,
+    extra_fields = definition.extra_fields,
+  }
+  for _, operation in ipairs(definitions.operations(definition)) do
+    answer.prepare(operation, settings)
+    operations[operation.name] = operation
+  end
+  return operations
+end
+
 local function new_state(tokens, definition, info)
   local state = {
     log = log.guarded(definition.log),
     store = definition.store,
-    operations = { [INFO] = { kind = "info" } },
+    scopes = {},
+    operations = prepare_operations(definition),
     signers = {},
     info = info,
     info_signatures = {}, -- by signer: the bytes never change
@@ -62,14 +77,6 @@ local function new_state(tokens, definition, info)
     local signer = core.signer(token)
     state.signers[i] = signer
     state.info_signatures[signer] = signer:sign(info)
-  end
-  local settings = {
-    source_options = definition.options,
-    extra_fields = definition.extra_fields,
-  }
-  for _, operation in ipairs(definitions.operations(definition)) do
-    answer.prepare(operation, settings)
-    state.operations[operation.name] = operation
   end
   return state
 end

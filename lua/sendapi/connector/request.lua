@@ -72,15 +72,9 @@ local complaints = {
 }
 complaints.change = complaints.show
 
---- Reads the request and finds its operation. Raises nothing, whatever the body.
----@generic T: { kind: string }
----@param operations table<string, T> by the action's name
----@param body string
----@return sendapi.ConnectorRequest|nil
----@return T|sendapi.connector.Refusal operation or, without a request, the refusal
----@return string|nil reason for the log; quotes nothing of the body
-function M.read(operations, body)
-  local is_json, given = json.decode(body)
+--- The action and the params of a body; or nil, the refusal and the reason.
+local function parts_of(body)
+  local is_json, given = json.decode_unambiguous(body)
   if not is_json then
     return nil, refusals.not_json, given
   elseif json.type(given) ~= "object" then
@@ -94,23 +88,36 @@ function M.read(operations, body)
   elseif json.type(params) ~= "object" then
     return nil, refusals.format, "its params are no object"
   end
-  local operation = operations[given.action]
-  if not operation then
-    return nil, refusals.action, "its action is not implemented"
-  end
-  params = plain(params)
-  local complaint = complaints[operation.kind]
-  local reason = complaint and complaint(params)
-  if reason then
-    return nil, refusals.resource, ("%s: %s"):format(given.action, reason)
-  end
-  local request = {
+  return {
     action = given.action,
-    object = operation.object,
-    operation = operation.operation,
     time = type(given.time) == "string" and given.time or nil,
     params = params,
   }
+end
+
+--- Reads the request and finds its operation. Raises nothing, whatever the body.
+---@generic T: { kind: string }
+---@param operations table<string, T> by the action's name
+---@param body string
+---@return sendapi.ConnectorRequest|nil
+---@return T|sendapi.connector.Refusal operation or, without a request, the refusal
+---@return string|nil reason for the log; quotes nothing of the body
+function M.read(operations, body)
+  local request, refused, reason = parts_of(body)
+  if not request then
+    return nil, refused, reason
+  end
+  local operation = operations[request.action]
+  if not operation then
+    return nil, refusals.action, "its action is not implemented"
+  end
+  request.object, request.operation = operation.object, operation.operation
+  request.params = plain(request.params)
+  local complaint = complaints[operation.kind]
+  reason = complaint and complaint(request.params)
+  if reason then
+    return nil, refusals.resource, ("%s: %s"):format(request.action, reason)
+  end
   return request, operation
 end
 

@@ -24,9 +24,22 @@ local function text_of(id)
   return type(id) == "string" and id ~= "" and #id <= LONGEST_ID and id or nil
 end
 
-local function key_of(operation, request)
+local SCOPE = 16 -- hexadecimal digits
+
+--- One store may serve connectors of several domains, whose contents' ids may be the same: what
+-- keeps them apart is drawn from the token, which cannot be found out from it.
+local function scope_of(context, signer)
+  local scope = context.scopes[signer]
+  if not scope then
+    scope = signer:sign("store"):sub(1, SCOPE)
+    context.scopes[signer] = scope
+  end
+  return scope
+end
+
+local function key_of(context, operation, request, signer)
   local id = text_of(request.params.content_id)
-  return id and ("sendapi %s %s"):format(operation.name, id)
+  return id and ("sendapi %s %s %s"):format(scope_of(context, signer), operation.name, id)
 end
 
 --- Calls a method of the store; nothing comes back from one that fails, and the log says why.
@@ -76,14 +89,15 @@ local function finish(context, key, bytes)
 end
 
 --- Answers a create: by its handler, or by what it answered before.
----@param context { store: sendapi.Store|false, log: fun(level: string, message: string) }
+---@param context { store: sendapi.Store|false, scopes: table<userdata, string>,
+--- log: fun(level: string, message: string) }
 ---@param operation sendapi.connector.Operation
 ---@param request sendapi.ConnectorRequest
 ---@param signer userdata
 ---@return string bytes
 ---@return string signature
 function M.answer(context, operation, request, signer)
-  local key = context.store and key_of(operation, request)
+  local key = context.store and key_of(context, operation, request, signer)
   if not key then
     return answer.make(operation, request, signer, context.log)
   end
