@@ -15,6 +15,6 @@ local function look_below(root)
 end
 
 look_below(folder .. "/..") -- by make install
-look_below(folder .. "/../../../../../..") -- by LuaRocks, in lib/luarocks/rocks-5.4/sendapi/scm-1/bin
+look_below(folder .. "/../../../../../..") -- by LuaRocks, whose folder for it is deep down
 
 os.exit(require("sendapi.cli").main(arg), true)

@@ -12,7 +12,7 @@ local client = require "sendapi.client"
 local host = require "sendapi.sandbox.host"
 local journal = require "sendapi.sandbox.journal"
 local options_list = require "sendapi.options"
-local settings_of = require "sendapi.sandbox.settings"
+local options_of = require "sendapi.sandbox.options"
 
 local M = {}
 
@@ -70,7 +70,7 @@ end
 ---@param level integer|nil whose line: as for `error`, 2
 ---@return sendapi.Sandbox
 function M.new(options, level)
-  local settings, problem = settings_of.read(options == nil and {} or options)
+  local settings, problem = options_of.read(options == nil and {} or options)
   if not settings then
     error("sendapi.sandbox: " .. problem, level or 2)
   end
