@@ -239,6 +239,31 @@ describe("a call with a function", function()
       assert.equal(100, calls)
     end)
 
+    it("calls in the order of the answers, whoever took them, and no more than max", function()
+      local client, other = new(), new()
+      local ids, ran = {}, 0
+      local function call(first, last)
+        for id = first, last do
+          client.messages:create(message(id, "one"), function()
+            ids[#ids + 1] = id
+          end)
+        end
+      end
+      call(1, 3)
+      for id = 101, 105 do
+        assert(other.messages:create(message(id))) -- takes what has come for all
+      end
+      call(4, 6)
+      poll_until(other, function()
+        local run = client:poll { max = 1, seconds = 1 }
+        assert.is_true(run <= 1)
+        ran = ran + run
+        assert.equal(#ids, ran)
+        return ran == 6
+      end)
+      assert.same({ 1, 2, 3, 4, 5, 6 }, ids)
+    end)
+
     it("goes on when a callback fails, and says so", function()
       local logged = {}
       local client = new("plain", {
@@ -253,10 +278,17 @@ describe("a call with a function", function()
       client.messages:create(message(2), function()
         reached = true
       end)
+      poll_until(client, function()
+        return reached and #logged == 1
+      end)
+      client.messages:create(message(3), function()
+        error "oh dear"
+      end)
       assert.is_true(client:flush(5))
-      assert.is_true(reached)
-      assert.equal(1, #logged)
-      assert.truthy(logged[1]:find("^error: a callback failed: .*oh dear"))
+      assert.equal(2, #logged)
+      for _, line in ipairs(logged) do
+        assert.truthy(line:find("^error: a callback failed: .*oh dear"))
+      end
     end)
 
     it("runs nothing within a callback, which may make calls", function()

@@ -120,6 +120,7 @@ describe("a definition is refused", function()
       { typing = { "strat" } }
     )
     assert_refused("status: there is no operation '7'", { status = { 7 } })
+    assert_refused("typing: 'stop' is there twice", { typing = { "stop", "start", "stop" } })
     local expected = "users: expected true or a list of operations, got a "
     assert_refused(expected .. "string", { users = "create" })
     assert_refused(expected .. "table", { users = { [3] = "create" } })

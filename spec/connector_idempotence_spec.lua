@@ -205,8 +205,33 @@ describe("a store", function()
     end
   end)
 
+  it("knows a repetition that the other token of a rotation signs", function()
+    for _, methods in ipairs { {}, { "add", "delete" } } do
+      local connector, inner
+      local request = body("messages.create", { content_id = "c" })
+      connector = support.new({
+        store = plain_store(methods),
+        messages = {
+          create = function()
+            assert.is_nil(inner, "handled twice")
+            inner = select(2, send(connector, request, "new"))
+            return { id = "1" }
+          end,
+        },
+      }, { "new", "old" })
+      for _, token in ipairs { "old", "new", "old" } do
+        assert.are.same({ 200, '{"id":"1"}' }, { send(connector, request, token) })
+      end
+      assert.are.equal(RUNNING, inner)
+    end
+  end)
+
   it("is not believed when what it keeps is no answer", function()
-    for _, kept in ipairs { "", "nonsense", "failed", 42, true, {} } do
+    local cases = { "", "nonsense", "failed", 42, true, {} }
+    for _, json in ipairs { "{", "{}", '{"id":"1"}{', '{"id":""}', '{"id":1}', "1" } do
+      cases[#cases + 1] = json
+    end
+    for _, kept in ipairs(cases) do
       local store = plain_store()
       local connector, calls = counting { store = store }
       create(connector, "c")

@@ -244,6 +244,9 @@ describe("what is refused", function()
     { "publish without an id", 422, invalid, body("messages.publish", {}) },
     { "unpublish without an id", 422, invalid, body("messages.unpublish", {}) },
     { "a custom action without an id", 422, invalid, body("messages.spam", { user_id = "1" }) },
+    { "show with lost digits", 422, invalid, body("messages.show", '{"id":9007199254740993}') },
+    { "delete with a huge number", 422, invalid, body("messages.delete", '{"id":-1e300}') },
+    { "list since lost digits", 422, invalid, body("messages.list", '{"since_id":1e16}') },
     { "list since a table", 422, invalid, body("messages.list", { since_id = { "1" } }) },
   }
 
@@ -448,6 +451,22 @@ describe("a handler", function()
       attachments = {},
       retry = false,
     }, calls[1].params)
+  end)
+
+  it("gets every boolean of a sequence", function()
+    local connector, calls = noting()
+    ask(connector, "messages.create", '{"a":[true,false,null,[false],1]}')
+    assert.are.same({ true, false, { false }, 1 }, calls[1].params.a)
+  end)
+
+  it("gets no whole number that may be another one", function()
+    local connector, calls = noting()
+    ask(connector, "messages.create", '{"a":9007199254740993,"b":9007199254740991,"c":-1e18}')
+    local params = calls[1].params
+    assert.are.equal(9007199254740991, params.b)
+    for _, number in ipairs { params.a, params.c } do
+      assert.is_truthy(tostring(number):find "e%+")
+    end
   end)
 
   it("gets whole numbers that print as such in every Lua", function()

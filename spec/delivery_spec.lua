@@ -1,4 +1,5 @@
 --- The seven actions and every refusal, end to end: the public API against a real nginx.
+local engine = require "sendapi.engine"
 local host = require "sendapi.sandbox.host"
 local openssl = require "spec.support.openssl"
 local sendapi = require "sendapi"
@@ -65,6 +66,45 @@ describe("delivery", function()
     options.base_url = options.base_url or sandbox.http
     return sendapi.client(source_id or "plain", token or TOKEN, options)
   end
+
+  --- Makes a call that ends as by Ctrl-C: a hook raises when the request was just submitted.
+  local function interrupted_call(sender)
+    local expect = engine.expect
+    engine.expect = function()
+      engine.expect = expect
+      error("interrupted!", 0)
+    end
+    local fine, why = pcall(sender.messages.create, sender.messages, message())
+    assert.is_false(fine)
+    assert.equal("interrupted!", why)
+  end
+
+  it("goes on after a call that was interrupted", function()
+    local sender = client()
+    for _ = 1, 3 do
+      interrupted_call(sender)
+    end
+    assert.is_true(sender.messages:create(message()))
+    assert.equal(4, #sandbox:received())
+    assert.equal(4, sender:stats().delivered)
+    assert.is_true(sender:close())
+  end)
+
+  it("asks nobody about an interrupted call, and lets its conversation go on", function()
+    local asked = 0
+    local sender = client("plain", {
+      base_url = "http://127.0.0.1:1",
+      retry = function()
+        asked = asked + 1
+      end,
+    })
+    interrupted_call(sender)
+    local _, err = sender.messages:create(message(), { deadline = 20 })
+    assert.equal("connection_refused", err.code)
+    assert.equal(1, asked)
+    assert.equal(2, sender:stats().failed)
+    assert.is_true(sender:close())
+  end)
 
   for _, case in ipairs(ACTIONS) do
     local resource, operation, params = case[1], case[2], case[3]

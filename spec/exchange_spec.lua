@@ -128,7 +128,7 @@ describe("an exchange", function()
   end)
 
   it("is a GET without a body, or what the method says", function()
-    local answer = assert(ask { url = running.http .. "/" })
+    local answer = assert(ask { url = running.http .. "/none" })
     assert.is_true(answer.status >= 400)
     answer = assert(post(path "plain", { method = "PUT" }))
     assert.is_true(answer.status >= 400)

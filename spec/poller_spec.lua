@@ -288,6 +288,9 @@ describe("the poller", function()
       assert.same({ "17" }, poller.objects.messages.ids)
       poller:create("messages", { body = "Again" })
       assert.are_not.equal(sent.content_id, requests[2].params.content_id)
+      poller = start { ["messages.create"] = '{"id":18}' }
+      assert(poller:create("messages", { body = "Another poller's" }))
+      assert.are_not.equal(sent.content_id, requests[1].params.content_id)
     end)
 
     it("three times at most, with the same content_id, retry from the second on", function()
@@ -408,5 +411,43 @@ describe("the poller", function()
     assert.are.equal("down", last.answer)
     assert.are.equal("status", last.verdict)
     assert.are.equal("ok", poller.wire[1].verdict)
+  end)
+
+  it("asks what is implemented, and nothing else, when it is told to", function()
+    local poller = start { ["messages.list"] = page "1" }
+    assert.is_true(assert(poller:inquire()).objects.messages.list)
+    assert.are.equal("implementation.info", actions_asked())
+    poller = start { ["implementation.info"] = "[]" }
+    assert_problem("shape", poller:inquire())
+  end)
+
+  it("tells of what arrives, also when the list is not whole", function()
+    local poller = start {
+      ["messages.list"] = function(params)
+        if params and params.since_id == "2" then
+          return nil, "gone"
+        end
+        return answer_of(page("2", "1"))
+      end,
+    }
+    local arrived = {}
+    poller.settings.arrived = function(kind, object)
+      arrived[#arrived + 1] = kind .. " " .. object.id
+    end
+    assert_problem("no_answer", poller:synchronise())
+    assert.same({ "messages 1", "messages 2" }, arrived)
+  end)
+
+  it("forgets the oldest when it is told to, and still goes on where it was", function()
+    local poller = start { ["messages.list"] = { page("3", "2", "1"), "[]" } }
+    poller:synchronise()
+    poller:forget(2)
+    local contents = poller.objects.messages
+    assert.same({ { "2", "3" }, {} }, { contents.ids, poller.wire })
+    assert.is_nil(contents.by_id["1"] or contents.listed["1"])
+    poller:forget(0)
+    assert.same({ {}, {} }, { contents.ids, contents.by_id })
+    poller:synchronise()
+    assert.are.equal("3", requests[#requests].params.since_id)
   end)
 end)

@@ -50,6 +50,7 @@ describe("#house a program", function()
         late = { token = TOKEN, fault = { kind = "delay", seconds = 0.2 } },
         stuck = { token = TOKEN, fault = { kind = "delay", seconds = 20 } },
         abandoned = { token = TOKEN, fault = { kind = "delay", seconds = 0.05 } },
+        unheard = { token = TOKEN, fault = { kind = "reset", at = "before" } },
       },
     }
   end)
@@ -272,6 +273,33 @@ describe("#house a program", function()
       }, arrived(is_waited_for))
     end)
 
+    it("calls the child's own function when a call is the first thing it does", function()
+      forks [[
+        local client = new("plain")
+        local of_parent, of_child = 0, 0
+        for i = 1, 3 do
+          client.messages:create(message("parent " .. i), function()
+            of_parent = of_parent + 1
+          end)
+        end
+        local pid = host.fork()
+        if pid == 0 then
+          for i = 1, 3 do
+            assert(client.messages:create(message("child " .. i), function(ok)
+              of_child = of_child + (ok and 1 or 0)
+            end))
+          end
+          assert(client:flush(5))
+          assert(of_parent == 0 and of_child == 3)
+          host.quit(0)
+        end
+        assert(client:flush(5))
+        assert(of_parent == 3 and of_child == 0)
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
+      check_arrived({ "parent ", "child " }, 3)
+    end)
+
     it("and whose child ends without a call: at once, sending nothing", function()
       local result = forks [[
         local client = new("late", { connections = 2 })
@@ -407,6 +435,10 @@ describe("#house a program", function()
         end
         assert(client.messages:create(message("m51")))
         assert(client:flush(5))
+        local nowhere = new("plain", { base_url = "https://nowhere.invalid", retry = false })
+        for i = 1, 20 do -- each has libcurl make a thread, on behalf of this one
+          assert(not nowhere.messages:create(message(i), { deadline = 0.3 }))
+        end
         local handled, elsewhere = host.signals()
         assert(handled > 100, handled)
         assert(elsewhere == 0, elsewhere)
@@ -416,7 +448,20 @@ describe("#house a program", function()
       check_arrived({ "m" }, 51)
     end)
 
-    it("is not ended by a peer that hangs up", function()
+    it("is not ended by a peer that hangs up in the middle", function()
+      succeed(run(LUA, [[
+        local options = { base_url = https, ca_file = ca_file, retry = false, connections = 1 }
+        local client = new("unheard", options)
+        for i = 1, 10 do
+          local params = message(i)
+          params.body = ("awesome "):rep(500000)
+          local ok, err = client.messages:create(params)
+          assert(not ok and err.code == "connection_closed", tostring(err))
+        end
+      ]]))
+    end)
+
+    it("is not ended by a peer that is not there", function()
       succeed(run(LUA, [[
         local client = new("plain", { base_url = "http://127.0.0.1:1", retry = false })
         for i = 1, 20 do
@@ -480,8 +525,9 @@ describe("#house a program", function()
     end)
   end)
 
-  describe("that unloads the library", function()
-    it("while the thread works, and loads it again", function()
+  -- A thread of libcurl's resolver, which nobody waits for, may be at work yet.
+  describe("that closes its state", function()
+    it("while the thread works: the library stays, and is used again", function()
       local result = succeed(run(host "host" .. " 12", [[
         local round = arguments[1]
         local client = new(round % 3 == 0 and "stuck" or "abandoned", {
@@ -496,8 +542,7 @@ describe("#house a program", function()
           client:flush(0.02)
         end
       ]]))
-      local expected = IS_SANITIZED and "loaded\n" or "unloaded\n"
-      assert.equal(expected:rep(12), result.output)
+      assert.equal(("loaded\n"):rep(12), result.output)
       for id, count in pairs(arrived(is_abandoned)) do
         assert.equal(1, count, id)
       end

@@ -52,6 +52,10 @@ function parts.quickstart()
   return "```lua\n" .. read "examples/quickstart.lua" .. "```"
 end
 
+function parts.location()
+  return "```nginx\n" .. read "examples/connector/location.conf" .. "```"
+end
+
 local function render(text)
   local seen = {}
   local marked = "(<!%-%- ([%w_]+) %-%->\n)(.-)(<!%-%- end %-%->)"

@@ -143,9 +143,9 @@ describe("the sandbox", function()
       ["Invalid request format"] = '{"action":"users.create","params":"\\u0000"}',
       ["Invalid action"] = request(
         "\\u0000'; --",
-        '{"a":' .. ("["):rep(900) .. ("]"):rep(900) .. "}"
+        '{"a":' .. ("["):rep(60) .. ("]"):rep(60) .. "}"
       ),
-      ["ok"] = request("users.create", '{"x":1e999,"y":-0.0,' .. user:sub(2)),
+      ["ok"] = request("users.create", '{"x":1e300,"y":-0.0,' .. user:sub(2)),
     }
     for text, body in pairs(bodies) do
       assert.are.equal(text, post(sandbox, "plain", body).body)

@@ -298,8 +298,30 @@ describe("#house a fault of the sandbox", function()
     refused("must be a list", { faults = 1 })
     refused("seed", { faults = {}, seed = 1.5 })
     refused("either", { faults = {}, fault = { kind = "close" } })
-    refused("as JSON", { kind = "status", status = 500, headers = { print } })
+    refused('texts in "headers"', { kind = "status", status = 500, headers = { print } })
+    refused("as JSON", { faults = { { kind = "close", probability = 0 }, [1e6] = 1 } })
     assert.equal(200, post("plain").status)
+  end)
+end)
+
+describe("a plan", function()
+  it("counts what comes again, and forgets what did not come for long", function()
+    local texts = {}
+    local made = plan.new { faults = { { kind = "close", probability = 0 } } }
+    local function chance(text)
+      texts[#texts + 1] = text
+      return 0.5
+    end
+    for i = 1, 120000 do
+      made:choose("s" .. i, chance)
+      if i % 40000 == 1 then
+        made:choose("again", chance)
+      end
+    end
+    made:choose("again", chance)
+    made:choose("s1", chance)
+    assert.equal("0 4 again", texts[#texts - 1])
+    assert.equal("0 1 s1", texts[#texts])
   end)
 end)
 

@@ -35,10 +35,33 @@ describe("the sandbox's host", function()
     sandbox:stop()
     local listeners = 0
     for address in config:gmatch "listen ([^;]+);" do
-      assert.is_truthy(address:find "^127%.0%.0%.1:%d+")
+      assert.is_truthy(address:find "^127%.0%.0%.1:%d+" or address == "unix:connector.sock")
       listeners = listeners + 1
     end
-    assert.are.equal(3, listeners)
+    assert.are.equal(4, listeners)
+  end)
+
+  it("listens on another address when it is told to, for those who name it", function()
+    local sandbox = start { host = "127.0.0.2" }
+    local port = sandbox.http:match "%d+$"
+    local function status(host_header)
+      local command = "curl -sS --noproxy '*' -o /dev/null -w '%%{http_code}' -H 'Host: %s' "
+        .. "http://127.0.0.2:%s/_sandbox/state"
+      return shell.run(command:format(host_header, port)).output
+    end
+    local statuses = {
+      status("127.0.0.2:" .. port),
+      status("127.0.0.1:" .. port),
+      status("127.0.0.3:" .. port),
+      status("evil.example:" .. port),
+    }
+    sandbox:stop()
+    assert.are.same({ "200", "200", "403", "403" }, statuses)
+    sandbox = start { host = "0.0.0.0" }
+    port = sandbox.http:match "%d+$"
+    statuses = { status("10.1.2.3:" .. port), status("evil.example:" .. port) }
+    sandbox:stop()
+    assert.are.same({ "200", "403" }, statuses)
   end)
 
   it("leaves no process and no directory, however often it is stopped", function()
@@ -142,6 +165,9 @@ describe("the sandbox's host", function()
     assert_raises('there is no option "port"', { sources = {}, port = 80 })
     assert_raises('source "a"', { sources = { a = {} } })
     assert_raises('source "1"', { sources = { { token = "t" } } })
+    assert_raises("host must be", { sources = {}, host = 1 })
+    assert_raises("host must be", { sources = {}, host = "a; b" })
+    assert_raises("open must be", { sources = {}, open = "yes" })
     assert_raises("as JSON", { sources = { a = { token = "t", options = { print } } } })
     local function with_fault(fault)
       return { sources = { a = { token = "t", fault = fault } } }

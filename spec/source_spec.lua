@@ -164,7 +164,7 @@ describe("the README's connector", function()
     local file = assert(io.open("README.md", "rb"))
     local text = file:read "*a"
     file:close()
-    local block = text:match "\n## A connector\n.-\n```lua\n(.-)\n```"
+    local block = text:match "\n## The other direction\n.-\n```lua\n(.-)\n```"
     local body = support.body "messages.list"
     local begin = "local sendapi, access_token, posts, body, signature_header = ...\n"
     local finish = "\nclient:close() return status, answer, headers"

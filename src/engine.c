@@ -1,22 +1,22 @@
 #include "engine.h"
 
 #include <pthread.h>
-#include <signal.h> /* sigfillset(3) */
 #include <stdatomic.h>
+#include <stddef.h> /* offsetof */
 #include <stdint.h> /* uint64_t uintptr_t */
-#include <stdlib.h> /* atexit(3) calloc(3) free(3) */
+#include <stdlib.h> /* calloc(3) free(3) */
 
 #include <curl/curl.h>
 
 #include "clock.h"
+#include "traffic.h"
+#include "process.h"
 #include "queue.h"
-#include "scheduler.h"
-#include "transfer.h"
+#include "signals.h"
 #include "wakeup.h"
 
 enum {
     OLDEST_LIBCURL = 0x074400, /* 7.68.0 brought curl_multi_wakeup */
-    KEPT_CONNECTIONS = 1024,   /* idle ones; libcurl's own choice would close most after a burst */
     LONGEST_SLEEP = 10,        /* seconds; submissions and timers end it earlier */
 };
 
@@ -24,96 +24,33 @@ struct engine {
     struct queue submissions;
     struct queue answers;
     struct wakeup wakeup;
-    CURLM *multi;
     atomic_bool stopping;
 
-    atomic_bool halted;  /* the thread has been joined, by the end of the process */
-    struct engine *next; /* among the running ones, under their lock */
-    struct engine **link;
+    pthread_mutex_t driving; /* whoever holds it drives the traffic */
+    struct traffic traffic;
+    bool knocked; /* somebody waits at the wakeup's listener */
+
+    struct process_member member; /* while there is a thread */
+    atomic_bool halted;           /* it has been joined, by the end of the process */
 
     /* the caller's own */
     pthread_t thread;
     bool running;
     unsigned generation;   /* of forks, when it was made */
     struct request *taken; /* answers taken from the queue, not by the program yet */
-
-    /* the I/O thread's own */
-    struct scheduler scheduler;
-    struct transfer *idle;
-    struct transfer *busy;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode global_result = CURLE_FAILED_INIT;
-static atomic_uint fork_generation;
 
-/* Engines with a thread, for the end of the process. */
-static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct engine *running_engines;
-
-static void enlist(struct engine *engine)
-{
-    (void)pthread_mutex_lock(&running_lock);
-    engine->next = running_engines;
-    engine->link = &running_engines;
-    if (engine->next != NULL) {
-        engine->next->link = &engine->next;
-    }
-    running_engines = engine;
-    (void)pthread_mutex_unlock(&running_lock);
-}
-
-static void delist(struct engine *engine)
-{
-    (void)pthread_mutex_lock(&running_lock);
-    *engine->link = engine->next;
-    if (engine->next != NULL) {
-        engine->next->link = engine->link;
-    }
-    (void)pthread_mutex_unlock(&running_lock);
-}
-
-static void halt(struct engine *engine)
-{
-    if (!atomic_exchange(&engine->halted, true)) {
-        atomic_store_explicit(&engine->stopping, true, memory_order_release);
-        (void)curl_multi_wakeup(engine->multi);
-        (void)pthread_join(engine->thread, NULL);
-    }
-}
-
-/*
- * The end of the process without that of the state (os.exit): OpenSSL takes itself down next, under
- * the feet of any thread that still works.
- */
-static void halt_all(void)
-{
-    (void)pthread_mutex_lock(&running_lock);
-    for (struct engine *engine = running_engines; engine != NULL; engine = engine->next) {
-        halt(engine);
-    }
-    (void)pthread_mutex_unlock(&running_lock);
-}
-
-/* A child has none of its parent's threads, and perhaps a lock that one of them held. */
-static void forget_running(void)
-{
-    (void)pthread_mutex_init(&running_lock, NULL);
-    running_engines = NULL;
-}
-
-static void count_fork(void)
-{
-    atomic_fetch_add(&fork_generation, 1);
-    forget_running();
-}
+/* What this thread, a caller, drives now. */
+static _Thread_local const struct engine *driven;
 
 /* Never undone: the host may use libcurl as well. */
 static void initialize(void)
 {
     global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-    (void)pthread_atfork(NULL, NULL, count_fork);
-    (void)atexit(halt_all); /* runs before what libcurl and OpenSSL have registered by now */
+    process_watch();
 }
 
 static const char *refusal(void)
@@ -131,20 +68,33 @@ static const char *refusal(void)
     return NULL;
 }
 
-static struct engine *allocate(void)
+static bool make_parts(struct engine *engine)
 {
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL || !queue_init(&engine->submissions)) {
-        free(engine);
-        return NULL;
+    if (!queue_init(&engine->submissions)) {
+        return false;
     }
     if (!queue_init(&engine->answers)) {
         queue_destroy(&engine->submissions);
+        return false;
+    }
+    if (pthread_mutex_init(&engine->driving, NULL) != 0) {
+        queue_destroy(&engine->submissions);
+        queue_destroy(&engine->answers);
+        return false;
+    }
+    return true;
+}
+
+static struct engine *allocate(void)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL || !make_parts(engine)) {
         free(engine);
         return NULL;
     }
     atomic_init(&engine->stopping, false);
-    engine->generation = atomic_load(&fork_generation);
+    atomic_init(&engine->halted, false);
+    engine->generation = process_generation();
     wakeup_init(&engine->wakeup);
     return engine;
 }
@@ -169,6 +119,15 @@ struct engine *engine_new(const char **reason)
     return engine;
 }
 
+/* Counts out a question too: nobody is left to decide it. */
+static void discard(struct request *request)
+{
+    if (request->outcome.question) {
+        endpoint_dismiss(request->endpoint, request);
+    }
+    request_free(request);
+}
+
 void engine_free(struct engine *engine)
 {
     if (engine == NULL) {
@@ -176,200 +135,128 @@ void engine_free(struct engine *engine)
     }
     engine_stop(engine);
     for (struct request *request; (request = engine_take(engine)) != NULL;) {
-        request_free(request);
+        discard(request);
     }
     queue_destroy(&engine->submissions);
     queue_destroy(&engine->answers);
+    (void)pthread_mutex_destroy(&engine->driving);
     wakeup_destroy(&engine->wakeup);
     free(engine);
 }
 
 bool engine_is_inherited(const struct engine *engine)
 {
-    return engine->generation != atomic_load_explicit(&fork_generation, memory_order_relaxed);
+    return engine->generation != process_generation();
 }
 
-/* ---- the I/O thread ---- */
+/* ---- driving: under its lock ---- */
 
-static void link_busy(struct engine *engine, struct transfer *transfer)
+static bool is_stopping(struct engine *engine)
 {
-    transfer->previous = NULL;
-    transfer->next = engine->busy;
-    if (engine->busy != NULL) {
-        engine->busy->previous = transfer;
-    }
-    engine->busy = transfer;
+    return atomic_load_explicit(&engine->stopping, memory_order_acquire);
 }
 
-static void unlink_busy(struct engine *engine, struct transfer *transfer)
-{
-    if (transfer->previous != NULL) {
-        transfer->previous->next = transfer->next;
-    } else {
-        engine->busy = transfer->next;
-    }
-    if (transfer->next != NULL) {
-        transfer->next->previous = transfer->previous;
-    }
-}
-
-static struct transfer *pop_idle(struct engine *engine)
-{
-    struct transfer *transfer = engine->idle;
-    if (transfer == NULL) {
-        return transfer_new();
-    }
-    engine->idle = transfer->next;
-    return transfer;
-}
-
-static void push_idle(struct engine *engine, struct transfer *transfer)
-{
-    transfer->next = engine->idle;
-    engine->idle = transfer;
-}
-
-/* Hands the finished requests to the caller, a batch at once. */
-static void publish(struct engine *engine)
+/* Hands the finished requests to the caller, a batch at once; false when there are none. */
+static bool publish(struct engine *engine)
 {
     struct request *last;
-    struct request *first = scheduler_finished(&engine->scheduler, &last);
+    struct request *first = traffic_finished(&engine->traffic, &last);
     if (first != NULL) {
         (void)queue_push(&engine->answers, first, last);
         wakeup_signal(&engine->wakeup);
     }
+    return first != NULL;
 }
 
-static void start(struct engine *engine, struct request *request, double now)
+static bool step(struct engine *engine)
 {
-    struct transfer *transfer = pop_idle(engine);
-    if (transfer == NULL) {
-        request->outcome.failure = FAILURE_NO_MEMORY;
-        scheduler_answered(&engine->scheduler, request, now);
-        return;
+    if (engine->knocked) {
+        engine->knocked = false;
+        wakeup_accept(&engine->wakeup);
     }
-    if (request->outcome.attempts > 0) {
-        (void)atomic_fetch_add_explicit(&request->endpoint->retries, 1, memory_order_relaxed);
-    }
-    if (!transfer_begin(transfer, engine->multi, request, now)) {
-        push_idle(engine, transfer);
-        scheduler_answered(&engine->scheduler, request, now);
-        return;
-    }
-    link_busy(engine, transfer);
+    double now = clock_now();
+    traffic_accept(&engine->traffic, queue_take(&engine->submissions), now);
+    traffic_step(&engine->traffic, now);
+    return publish(engine);
 }
 
-static void start_requests(struct engine *engine, double now)
+static void sleep_at_most(struct engine *engine, double seconds)
 {
-    struct request *request;
-    while ((request = scheduler_next(&engine->scheduler, now)) != NULL) {
-        start(engine, request, now);
-    }
+    engine->knocked = traffic_sleep(&engine->traffic, wakeup_listener(&engine->wakeup), seconds);
 }
 
-/* Ends what is on its way, of one endpoint or, for NULL, of all. */
-static void cancel_transfers(struct engine *engine, const struct endpoint *endpoint, double now)
+/* Whether nothing comes by itself: no answer, and nobody who wants to be told of one. */
+static bool may_park(struct engine *engine)
 {
-    for (struct transfer *transfer = engine->busy; transfer != NULL;) {
-        struct transfer *next = transfer->next;
-        if (endpoint == NULL || transfer->request->endpoint == endpoint) {
-            struct request *request = transfer_cancel(transfer, engine->multi);
-            unlink_busy(engine, transfer);
-            push_idle(engine, transfer);
-            scheduler_answered(&engine->scheduler, request, now);
+    return traffic_is_empty(&engine->traffic) && wakeup_listener(&engine->wakeup) < 0;
+}
+
+/* ---- the I/O thread ---- */
+
+static void drive_until_parked(struct engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->driving);
+    while (!is_stopping(engine)) {
+        (void)step(engine);
+        if (may_park(engine)) {
+            break;
         }
-        transfer = next;
-    }
-}
-
-static void cancel(struct engine *engine, struct request *request, double now)
-{
-    scheduler_close(&engine->scheduler, request->endpoint, now);
-    cancel_transfers(engine, request->endpoint, now);
-    request_free(request);
-}
-
-static void accept_submissions(struct engine *engine, double now)
-{
-    struct request *request = queue_take(&engine->submissions);
-    while (request != NULL) {
-        struct request *next = request->next;
-        if (request->verb == REQUEST_CANCEL) {
-            cancel(engine, request, now);
-        } else {
-            scheduler_accept(&engine->scheduler, request, now);
+        if (queue_doze(&engine->submissions)) {
+            sleep_at_most(engine, LONGEST_SLEEP);
         }
-        request = next;
     }
-}
-
-static void finish_transfers(struct engine *engine, double now)
-{
-    int left;
-    for (CURLMsg *message; (message = curl_multi_info_read(engine->multi, &left)) != NULL;) {
-        if (message->msg != CURLMSG_DONE) {
-            continue;
-        }
-        CURLcode result = message->data.result; /* the message dies with remove_handle */
-        struct transfer *transfer = transfer_of(message->easy_handle);
-        struct request *request = transfer_end(transfer, engine->multi, result);
-        unlink_busy(engine, transfer);
-        push_idle(engine, transfer);
-        scheduler_answered(&engine->scheduler, request, now);
-    }
+    (void)pthread_mutex_unlock(&engine->driving);
 }
 
 static void close_requests(struct engine *engine)
 {
+    (void)pthread_mutex_lock(&engine->driving);
     double now = clock_now();
-    accept_submissions(engine, now);
-    scheduler_close(&engine->scheduler, NULL, now);
-    cancel_transfers(engine, NULL, now);
+    traffic_accept(&engine->traffic, queue_take(&engine->submissions), now);
+    traffic_close(&engine->traffic, now);
+    (void)publish(engine);
+    (void)pthread_mutex_unlock(&engine->driving);
 }
 
-static void free_transfers(struct engine *engine)
-{
-    while (engine->idle != NULL) {
-        struct transfer *transfer = engine->idle;
-        engine->idle = transfer->next;
-        transfer_free(transfer);
-    }
-}
-
-/* Sleeps until there is something to do: bytes, submissions, a timer, a client of the wakeup. */
-static void doze(struct engine *engine)
-{
-    double idle = scheduler_idle(&engine->scheduler, clock_now(), LONGEST_SLEEP);
-    int listener = wakeup_listener(&engine->wakeup);
-    struct curl_waitfd extra = {.fd = listener, .events = CURL_WAIT_POLLIN};
-    if (queue_doze(&engine->submissions)) {
-        (void)curl_multi_poll(engine->multi, &extra, listener >= 0 ? 1 : 0,
-                              (int)(idle * 1000.0 + 0.999), NULL);
-    }
-    if (extra.revents != 0) {
-        wakeup_accept(&engine->wakeup);
-    }
-}
-
+/* Parks first: who has made the thread may drive. */
 static void *run(void *argument)
 {
     struct engine *engine = argument;
-    while (!atomic_load_explicit(&engine->stopping, memory_order_acquire)) {
-        int running;
-        double now = clock_now();
-        accept_submissions(engine, now);
-        scheduler_advance(&engine->scheduler, now);
-        start_requests(engine, now);
-        (void)curl_multi_perform(engine->multi, &running);
-        finish_transfers(engine, clock_now());
-        publish(engine);
-        doze(engine);
+    while (!is_stopping(engine)) {
+        (void)queue_wait(&engine->submissions, LONGEST_SLEEP);
+        drive_until_parked(engine);
     }
     close_requests(engine);
-    publish(engine);
-    free_transfers(engine);
-    scheduler_release(&engine->scheduler);
     return NULL;
+}
+
+/* Wherever the thread sleeps, and whoever drives. */
+static void wake_all(struct engine *engine)
+{
+    traffic_wake(&engine->traffic);
+    queue_rouse(&engine->submissions);
+}
+
+static void halt(struct engine *engine)
+{
+    if (!atomic_exchange(&engine->halted, true)) {
+        atomic_store_explicit(&engine->stopping, true, memory_order_release);
+        wake_all(engine);
+        (void)pthread_join(engine->thread, NULL);
+    }
+}
+
+/*
+ * A handler of a signal that came while this thread drives may end the process, as unsound as that
+ * is: then the thread is parked and stays so, for want of the lock.
+ */
+static void halt_member(struct process_member *member)
+{
+    struct engine *engine =
+        (struct engine *)(void *)((char *)member - offsetof(struct engine, member));
+    if (driven != engine) {
+        halt(engine);
+    }
 }
 
 /* ---- the caller's side ---- */
@@ -377,16 +264,10 @@ static void *run(void *argument)
 /* The thread inherits a mask without the host's signals, so none of its handlers runs there. */
 static bool start_thread(struct engine *engine)
 {
-    sigset_t blocked;
-    sigset_t before;
-    (void)sigfillset(&blocked);
-    (void)sigdelset(&blocked, SIGILL);
-    (void)sigdelset(&blocked, SIGFPE);
-    (void)sigdelset(&blocked, SIGSEGV);
-    (void)sigdelset(&blocked, SIGBUS);
-    (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    struct signals signals;
+    signals_hold(&signals);
     bool started = pthread_create(&engine->thread, NULL, run, engine) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&signals);
     return started;
 }
 
@@ -395,22 +276,26 @@ static bool ensure_running(struct engine *engine)
     if (engine->running) {
         return true;
     }
-    engine->multi = curl_multi_init();
-    if (engine->multi == NULL) {
+    if (!traffic_init(&engine->traffic, (uint64_t)(clock_now() * 1e9) ^ (uintptr_t)engine)) {
         return false;
     }
-    (void)curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
     atomic_store(&engine->stopping, false);
     atomic_store(&engine->halted, false);
-    scheduler_init(&engine->scheduler, (uint64_t)(clock_now() * 1e9) ^ (uintptr_t)engine);
     engine->running = start_thread(engine);
     if (engine->running) {
-        enlist(engine);
+        engine->member.end = halt_member;
+        process_enlist(&engine->member);
     } else {
-        (void)curl_multi_cleanup(engine->multi);
-        engine->multi = NULL;
+        traffic_destroy(&engine->traffic);
     }
     return engine->running;
+}
+
+static void push(struct engine *engine, struct request *request)
+{
+    if (queue_push(&engine->submissions, request, request)) {
+        traffic_wake(&engine->traffic);
+    }
 }
 
 bool engine_submit(struct engine *engine, struct request *request)
@@ -418,9 +303,65 @@ bool engine_submit(struct engine *engine, struct request *request)
     if (!ensure_running(engine)) {
         return false;
     }
-    if (queue_push(&engine->submissions, request, request)) {
-        (void)curl_multi_wakeup(engine->multi);
+    push(engine, request);
+    return true;
+}
+
+static bool begin_driving(struct engine *engine)
+{
+    driven = engine; /* before it is so, and until it is no more: see halt_member */
+    bool locked = pthread_mutex_trylock(&engine->driving) == 0;
+    if (locked && !is_stopping(engine)) {
+        return true;
     }
+    if (locked) { /* the process ends */
+        (void)pthread_mutex_unlock(&engine->driving);
+    }
+    driven = NULL;
+    return false;
+}
+
+/* What is left goes on without this thread. */
+static void end_driving(struct engine *engine)
+{
+    bool done = may_park(engine);
+    (void)pthread_mutex_unlock(&engine->driving);
+    driven = NULL;
+    if (!done) {
+        queue_rouse(&engine->submissions);
+    }
+}
+
+/* Until there is an answer, or that time has come. */
+static void drive(struct engine *engine, double until)
+{
+    struct signals signals;
+    for (;;) {
+        signals_hold(&signals);
+        bool answered = step(engine);
+        signals_release(&signals);
+        double left = answered ? 0 : until - clock_now();
+        if (left <= 0 || is_stopping(engine)) {
+            return;
+        }
+        sleep_at_most(engine, left);
+    }
+}
+
+bool engine_submit_and_drive(struct engine *engine, struct request *request, double seconds)
+{
+    if (!ensure_running(engine)) {
+        return false;
+    }
+    if (!(seconds > 0) || !begin_driving(engine)) {
+        push(engine, request);
+        return true;
+    }
+    double now = clock_now();
+    traffic_accept(&engine->traffic, queue_take(&engine->submissions), now);
+    traffic_accept(&engine->traffic, request, now);
+    drive(engine, now + seconds);
+    end_driving(engine);
     return true;
 }
 
@@ -473,7 +414,7 @@ const char *engine_listen(struct engine *engine)
 {
     const char *path = ensure_running(engine) ? wakeup_listen(&engine->wakeup) : NULL;
     if (path != NULL) {
-        (void)curl_multi_wakeup(engine->multi);
+        wake_all(engine);
     }
     return path;
 }
@@ -485,12 +426,14 @@ void engine_calm(struct engine *engine)
 
 void engine_stop(struct engine *engine)
 {
+    struct signals signals;
     if (!engine->running) {
         return;
     }
-    delist(engine);
+    process_delist(&engine->member);
     halt(engine);
     engine->running = false;
-    (void)curl_multi_cleanup(engine->multi);
-    engine->multi = NULL;
+    signals_hold(&signals); /* connections are closed */
+    traffic_destroy(&engine->traffic);
+    signals_release(&signals);
 }

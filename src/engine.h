@@ -2,7 +2,8 @@
 #define SENDAPI_ENGINE_H
 
 /*
- * The engine: one I/O thread that delivers requests, and the two queues between it and its caller.
+ * The engine: what delivers requests (traffic.h), the thread that drives it, and the two queues between
+ * it and its caller.
  *
  *     caller                                      I/O thread
  *     engine_submit  --- submissions -->  wait for a connection, transfer, outcome
@@ -13,6 +14,13 @@
  * Threads: one caller at a time. The I/O thread is made by the first submission, never before, so
  * that a program may fork until then. After a fork the child's engine has no thread: see
  * engine_is_inherited. All signals but the synchronous ones are blocked in the thread.
+ *
+ * Driving: one lock guards the traffic, and whoever holds it drives. The I/O thread holds it, in its
+ * sleep too, as long as anything is under way or a client of the wakeup is expected; else it parks
+ * without it, on the queue of submissions. A caller that waits takes the lock when it is free, which
+ * saves two changes of threads, and leaves what is unfinished to the I/O thread. "The I/O thread"
+ * in other headers means whoever drives. Locks are taken in this order: that of the list of engines
+ * (process.h), driving, a queue's.
  */
 
 #include <stdbool.h>
@@ -39,6 +47,16 @@ void engine_free(struct engine *engine);
  * request with the caller, when no thread can be started.
  */
 bool engine_submit(struct engine *engine, struct request *request);
+
+/*
+ * The same for a caller that will wait for the answer: drives the loop itself when nobody does,
+ * until there is any answer, at most so many seconds (with 0 it does not). What is under way then
+ * goes on by itself.
+ *
+ * The host's handlers of signals run while it sleeps, and end that sleep or not; none runs while it
+ * works. It never causes a SIGPIPE.
+ */
+bool engine_submit_and_drive(struct engine *engine, struct request *request, double seconds);
 
 /*
  * Gives back a request that came as a question, with REQUEST_AGAIN or REQUEST_RELEASE. Returns

@@ -87,7 +87,7 @@ static bool digest(const SHA512_CTX *keyed, const void *bytes, size_t length,
         high, 'f'                                                                                  \
     }
 
-static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
+void hmac_hex(const unsigned char signature[HMAC_BYTES], char hex[HMAC_HEX])
 {
     static const char pairs[256][2] = {
         PAIRS('0'), PAIRS('1'), PAIRS('2'), PAIRS('3'), PAIRS('4'), PAIRS('5'),
@@ -95,17 +95,23 @@ static void write_hex(const unsigned char bytes[HMAC_BYTES], char hex[HMAC_HEX])
         PAIRS('c'), PAIRS('d'), PAIRS('e'), PAIRS('f'),
     };
     for (size_t i = 0; i < HMAC_BYTES; i++) {
-        memcpy(hex + 2 * i, pairs[bytes[i]], 2);
+        memcpy(hex + 2 * i, pairs[signature[i]], 2);
     }
+}
+
+bool hmac_digest(const struct hmac *hmac, const void *bytes, size_t length,
+                 unsigned char out[HMAC_BYTES])
+{
+    return digest(&hmac->inner, bytes, length, out) && digest(&hmac->outer, out, HMAC_BYTES, out);
 }
 
 bool hmac_sign(const struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX])
 {
-    unsigned char out[HMAC_BYTES];
-    if (!digest(&hmac->inner, bytes, length, out) || !digest(&hmac->outer, out, sizeof out, out)) {
+    unsigned char signature[HMAC_BYTES];
+    if (!hmac_digest(hmac, bytes, length, signature)) {
         return false;
     }
-    write_hex(out, hex);
+    hmac_hex(signature, hex);
     return true;
 }
 

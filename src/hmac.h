@@ -31,9 +31,16 @@ struct hmac *hmac_new(const void *key, size_t length);
 void hmac_free(struct hmac *hmac);
 
 /*
- * Writes HMAC_HEX lower-case characters, no terminator. Returns false, and writes nothing, when
- * OpenSSL fails (no memory).
+ * Writes the signature as it is, half as long as its text. Returns false, `out` being undefined
+ * then, when OpenSSL fails (no memory).
  */
+bool hmac_digest(const struct hmac *hmac, const void *bytes, size_t length,
+                 unsigned char out[HMAC_BYTES]);
+
+/* A signature's text: HMAC_HEX lower-case characters, no terminator. */
+void hmac_hex(const unsigned char signature[HMAC_BYTES], char hex[HMAC_HEX]);
+
+/* Both at once. Returns false, and writes nothing, when OpenSSL fails (no memory). */
 bool hmac_sign(const struct hmac *hmac, const void *bytes, size_t length, char hex[HMAC_HEX]);
 
 /*

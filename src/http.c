@@ -1,14 +1,13 @@
 #include "http.h"
 
 #include <ctype.h>  /* isalnum(3) tolower(3) */
-#include <signal.h> /* pthread_sigmask(3) sigtimedwait(2) */
 #include <stdio.h>  /* snprintf(3) */
 #include <string.h> /* memchr(3) strchr(3) */
-#include <time.h>   /* timespec */
 
 #include <curl/curl.h>
 
 #include "engine.h"
+#include "signals.h"
 
 _Static_assert(HTTP_REASON >= CURL_ERROR_SIZE, "libcurl writes its reasons there");
 
@@ -277,41 +276,14 @@ static bool ask(CURLU *url, const struct http_request *request, struct http_answ
     return fine;
 }
 
-static bool is_pipe_pending(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void swallow(const sigset_t *pipe)
-{
-#if defined(__APPLE__)
-    int number;
-    (void)sigwait(pipe, &number);
-#else
-    struct timespec at_once = {0, 0};
-    (void)sigtimedwait(pipe, NULL, &at_once);
-#endif
-}
-
-/*
- * Also the end of a TLS connection, in the handle's cleanup, may raise the signal. One that was
- * pending before is the host's, and stays.
- */
+/* Also the end of a TLS connection, in the handle's cleanup, may raise SIGPIPE. */
 static bool ask_without_signal(CURLU *url, const struct http_request *request,
                                struct http_answer *answer)
 {
-    sigset_t pipe;
-    sigset_t before;
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);
-    bool was_pending = is_pipe_pending();
-    (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    struct signals signals;
+    signals_hold_pipe(&signals);
     bool fine = ask(url, request, answer);
-    if (!was_pending && is_pipe_pending()) {
-        swallow(&pipe);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&signals);
     return fine;
 }
 

@@ -5,11 +5,12 @@
  * engine:open(settings) -> endpoint
  *     Where a client's requests go: see lendpoint.c.
  *
- * engine:submit(endpoint, signer, schema, params, lane, deadline, ephemeral, skip)
- *   -> ticket | nil, problem
- *     Checks, writes, signs and queues; never waits. `lane`: the key of a conversation, or nil for
+ * engine:submit(endpoint, signer, schema, params, lane, deadline, ephemeral, skip, wait)
+ *   -> ticket, generation | nil, problem
+ *     Checks, writes, signs and queues; does not wait, unless `wait` is given: then it may work for
+ *     so many seconds, until there is something to take. `lane`: a conversation's key, or nil for
  *     no order. `deadline`: seconds from now. `ephemeral`: worth nothing when late. `skip`: not sent
- *     at all, but answered as delivered.
+ *     at all, but answered as delivered. `generation`: as of engine:forsake.
  *
  * engine:take() -> ticket, failure, question
  *     The next answer, or nothing. `failure` is nil when it was delivered, else { code, class,
@@ -184,6 +185,7 @@ struct manner {
     double seconds;
     bool ephemeral;
     bool skip;
+    double wait;
 };
 
 static struct manner read_manner(lua_State *L)
@@ -194,6 +196,7 @@ static struct manner read_manner(lua_State *L)
     };
     manner.lane = luaL_optlstring(L, 6, "", &manner.lane_length);
     manner.seconds = luaL_checknumber(L, 7);
+    manner.wait = luaL_optnumber(L, 10, 0);
     return manner;
 }
 
@@ -202,10 +205,10 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
                                     struct endpoint *endpoint, const struct manner *manner,
                                     enum failure *failure)
 {
-    char signature[HMAC_HEX];
+    unsigned char signature[HMAC_BYTES];
     struct buffer *body = &encoder->buffer;
     *failure = FAILURE_NO_MEMORY;
-    if (!hmac_sign(signer, buffer_bytes(body), body->length, signature)) {
+    if (!hmac_digest(signer, buffer_bytes(body), body->length, signature)) {
         return NULL;
     }
     if (!endpoint_admit(endpoint, body->length)) {
@@ -219,7 +222,7 @@ static struct request *make_request(struct encoder *encoder, const struct hmac *
         endpoint_withdraw(endpoint, length);
         return NULL;
     }
-    memcpy(request->signature, signature, HMAC_HEX);
+    memcpy(request->signature, signature, HMAC_BYTES);
     request->submitted = clock_now();
     request->deadline = request->submitted + manner->seconds;
     request->ephemeral = manner->ephemeral;
@@ -239,13 +242,14 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
     }
     uint64_t ticket = ++self->tickets;
     request->ticket = ticket;
-    if (!engine_submit(engine, request)) {
+    if (!engine_submit_and_drive(engine, request, manner.wait)) {
         endpoint_withdraw(endpoint, request->length);
         request_free(request);
         return refuse(L, FAILURE_NO_MEMORY);
     }
     lua_pushinteger(L, (lua_Integer)ticket);
-    return 1;
+    lua_pushinteger(L, (lua_Integer)self->generation);
+    return 2;
 }
 
 /* upvalue 1: the state's encoder */
@@ -257,7 +261,7 @@ static int lengine_submit(lua_State *L)
         return refuse(L, FAILURE_CLOSED);
     }
     const struct schema *schema = schema_check(L, 4);
-    lua_settop(L, 9);
+    lua_settop(L, 10);
     struct encoder *encoder = encoder_begin(L, encoder_at(L, lua_upvalueindex(1)));
     if (!encoder_write(L, encoder, schema, 5)) {
         encoder_end(encoder);

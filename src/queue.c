@@ -28,6 +28,7 @@ bool queue_init(struct queue *queue)
     queue->first = NULL;
     queue->last = &queue->first;
     queue->dozing = false;
+    queue->roused = false;
     if (!init_condition(&queue->filled)) {
         return false;
     }
@@ -58,9 +59,17 @@ bool queue_push(struct queue *queue, struct request *first, struct request *last
     queue->last = &last->next;
     bool dozed = queue->dozing;
     queue->dozing = false;
-    (void)pthread_cond_signal(&queue->filled);
     (void)pthread_mutex_unlock(&queue->lock);
+    (void)pthread_cond_signal(&queue->filled); /* now, so that who wakes finds the lock free */
     return dozed;
+}
+
+void queue_rouse(struct queue *queue)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->roused = true;
+    (void)pthread_mutex_unlock(&queue->lock);
+    (void)pthread_cond_signal(&queue->filled);
 }
 
 struct request *queue_take(struct queue *queue)
@@ -103,9 +112,10 @@ bool queue_wait(struct queue *queue, double seconds)
     struct timespec at = deadline(seconds);
     (void)pthread_mutex_lock(&queue->lock);
     int result = 0;
-    while (queue->first == NULL && result == 0) {
+    while (queue->first == NULL && !queue->roused && result == 0) {
         result = pthread_cond_timedwait(&queue->filled, &queue->lock, &at);
     }
+    queue->roused = false;
     bool filled = queue->first != NULL;
     (void)pthread_mutex_unlock(&queue->lock);
     return filled;

@@ -9,8 +9,8 @@
  * Bounds: a request is counted in by endpoint_admit before it is submitted and counted out when it
  * is taken as an answer, so neither queue ever holds more than the clients' max_pending together.
  *
- * The consumer sleeps in one of two ways: in queue_wait (answers), or elsewhere, in libcurl's poll,
- * after queue_doze (submissions). Any thread may call any function but where it says otherwise.
+ * The consumer sleeps in one of two ways: in queue_wait, or elsewhere, in libcurl's poll, after
+ * queue_doze. Any thread may call any function but where it says otherwise; one at a time waits.
  */
 
 #include <pthread.h>
@@ -27,6 +27,7 @@ struct queue {
     struct request *first;
     struct request **last;
     bool dozing; /* the consumer sleeps elsewhere and wants to be woken */
+    bool roused; /* the wait is to end, or the next one */
 };
 
 /* False when the system refuses (no memory). */
@@ -47,8 +48,14 @@ struct request *queue_take(struct queue *queue);
 /* Announces that the consumer will sleep. False, and no announcement, when there is something. */
 bool queue_doze(struct queue *queue);
 
-/* Waits until there is something, at most so many seconds; false when there is not. */
+/*
+ * Waits until there is something or queue_rouse was called, at most so many seconds; false when
+ * there is nothing.
+ */
 bool queue_wait(struct queue *queue, double seconds);
+
+/* Ends the wait, or the next one, though there be nothing. */
+void queue_rouse(struct queue *queue);
 
 SENDAPI_HIDDEN_END
 

@@ -89,7 +89,7 @@ struct request {
     double due;
 
     struct outcome outcome;
-    char signature[HMAC_HEX + 1]; /* terminated */
+    unsigned char signature[HMAC_BYTES]; /* sent as hex, which takes twice the room */
 };
 
 /* The room that a buffer keeps at its front for the header. */

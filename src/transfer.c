@@ -222,7 +222,7 @@ static void load(struct transfer *transfer, struct request *request, double now)
     double left = request->deadline - now;
     (void)curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS,
                            milliseconds(left < timeout ? left : timeout));
-    memcpy(transfer->signature + sizeof SIGNATURE_NAME - 1, request->signature, HMAC_HEX + 1);
+    hmac_hex(request->signature, transfer->signature + sizeof SIGNATURE_NAME - 1);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request_body(request));
     (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                            (curl_off_t)request->length);

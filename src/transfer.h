@@ -25,7 +25,7 @@ struct transfer {
     struct endpoint *endpoint;          /* what the handle is set up for; a reference, or NULL */
     struct curl_slist signature_header; /* links to the headers that never change */
     struct curl_slist *headers;
-    char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX];
+    char signature[sizeof "X-SMCCSDK-SIGNATURE: " + HMAC_HEX]; /* terminated, as it was made */
     struct buffer response;
     bool used; /* set up for an endpoint, perhaps in part */
     size_t header_bytes;

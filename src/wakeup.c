@@ -9,6 +9,8 @@
 #include <sys/un.h>     /* sockaddr_un */
 #include <unistd.h>     /* pipe(2) read(2) write(2) close(2) unlink(2) */
 
+#include "sweep.h"
+
 #if !defined(MSG_NOSIGNAL)
 #define MSG_NOSIGNAL 0 /* the I/O thread blocks SIGPIPE in any case */
 #endif
@@ -18,8 +20,11 @@ void wakeup_init(struct wakeup *wakeup)
     memset(wakeup, 0, sizeof *wakeup);
     atomic_init(&wakeup->signalled, false);
     atomic_init(&wakeup->pipe_write, -1);
-    atomic_init(&wakeup->listener, -1);
+    atomic_init(&wakeup->offered, -1);
+    atomic_init(&wakeup->served, -1);
     wakeup->pipe_read = -1;
+    wakeup->listening = -1;
+    wakeup->listener = -1;
     for (size_t i = 0; i < WAKEUP_CLIENTS; i++) {
         wakeup->clients[i] = -1;
     }
@@ -47,7 +52,8 @@ void wakeup_destroy(struct wakeup *wakeup)
 {
     close_if_open(wakeup->pipe_read);
     close_if_open(atomic_load(&wakeup->pipe_write));
-    close_if_open(atomic_load(&wakeup->listener));
+    close_if_open(atomic_load(&wakeup->offered));
+    close_if_open(wakeup->listener);
     for (size_t i = 0; i < WAKEUP_CLIENTS; i++) {
         close_if_open(wakeup->clients[i]);
     }
@@ -90,15 +96,19 @@ int wakeup_descriptor(struct wakeup *wakeup)
     return ends[0];
 }
 
+static const char PREFIX[] = "sendapi.";
+static const char NAME[] = "/wakeup";
+
+static const char *temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+    return folder != NULL && folder[0] == '/' ? folder : "/tmp";
+}
+
 static bool make_path(char path[WAKEUP_PATH])
 {
-    static const char name[] = "/wakeup";
-    const char *parent = getenv("TMPDIR");
-    if (parent == NULL || parent[0] != '/') {
-        parent = "/tmp";
-    }
-    int length = snprintf(path, WAKEUP_PATH, "%s/sendapi.XXXXXX", parent);
-    if (length < 0 || (size_t)length + sizeof name > WAKEUP_PATH) {
+    int length = snprintf(path, WAKEUP_PATH, "%s/%sXXXXXX", temporary_folder(), PREFIX);
+    if (length < 0 || (size_t)length + sizeof NAME > WAKEUP_PATH) {
         path[0] = '\0';
         errno = ENAMETOOLONG;
         return false;
@@ -107,7 +117,7 @@ static bool make_path(char path[WAKEUP_PATH])
         path[0] = '\0';
         return false;
     }
-    memcpy(path + length, name, sizeof name);
+    memcpy(path + length, NAME, sizeof NAME);
     return true;
 }
 
@@ -123,6 +133,10 @@ static bool bind_and_listen(int listener, const char *path)
 const char *wakeup_listen(struct wakeup *wakeup)
 {
     remove_path(wakeup->path);
+    if (!wakeup->swept) {
+        wakeup->swept = true;
+        sweep(temporary_folder(), PREFIX, NAME + 1);
+    }
     if (!make_path(wakeup->path)) {
         return NULL;
     }
@@ -134,7 +148,9 @@ const char *wakeup_listen(struct wakeup *wakeup)
         errno = error;
         return NULL;
     }
-    close_if_open(atomic_exchange(&wakeup->listener, listener)); /* not earlier: another number */
+    wakeup->listening = listener;
+    atomic_store(&wakeup->served, -1); /* may name an earlier listener of the same number */
+    close_if_open(atomic_exchange(&wakeup->offered, listener));
     return wakeup->path;
 }
 
@@ -145,7 +161,7 @@ void wakeup_calm(struct wakeup *wakeup)
         while (read(wakeup->pipe_read, bytes, sizeof bytes) > 0) {
         }
     }
-    if (wakeup->path[0] != '\0' && atomic_load(&wakeup->listener) < 0) {
+    if (wakeup->path[0] != '\0' && atomic_load(&wakeup->served) == wakeup->listening) {
         remove_path(wakeup->path); /* its client has come */
     }
     atomic_store(&wakeup->signalled, false);
@@ -173,9 +189,13 @@ void wakeup_signal(struct wakeup *wakeup)
     }
 }
 
-int wakeup_listener(const struct wakeup *wakeup)
+int wakeup_listener(struct wakeup *wakeup)
 {
-    return atomic_load_explicit(&wakeup->listener, memory_order_acquire);
+    if (atomic_load_explicit(&wakeup->offered, memory_order_relaxed) >= 0) {
+        close_if_open(wakeup->listener);
+        wakeup->listener = atomic_exchange(&wakeup->offered, -1);
+    }
+    return wakeup->listener;
 }
 
 /* A client beyond the number we keep takes the place of the oldest, which has most likely gone. */
@@ -190,15 +210,13 @@ static void keep_client(struct wakeup *wakeup, int client)
 
 void wakeup_accept(struct wakeup *wakeup)
 {
-    int listener = wakeup_listener(wakeup);
-    int client = accept(listener, NULL, NULL);
+    int client = accept(wakeup->listener, NULL, NULL);
     if (client < 0) {
         return;
     }
-    int expected = listener;
-    if (atomic_compare_exchange_strong(&wakeup->listener, &expected, -1)) {
-        (void)close(listener);
-    }
+    (void)atomic_exchange(&wakeup->served, wakeup->listener); /* before its number is free again */
+    (void)close(wakeup->listener);
+    wakeup->listener = -1;
     if (make_polite(client)) {
         keep_client(wakeup, client);
     } else {

@@ -25,15 +25,22 @@ enum {
     WAKEUP_PATH = 100,  /* bytes of its path, with the terminator; systems allow 104 or 108 */
 };
 
+/* Descriptors are -1 when there is none. */
 struct wakeup {
     atomic_bool signalled;
-    atomic_int pipe_write; /* -1: none; set once by the caller, used by the I/O thread */
-    atomic_int listener;
+    atomic_int pipe_write; /* set once by the caller, used by the I/O thread */
+    atomic_int offered;    /* a listener on its way from the caller to the I/O thread */
+    atomic_int served;     /* the number of the listener that was closed since its client came */
 
-    int pipe_read;          /* the caller's own */
-    char path[WAKEUP_PATH]; /* of the socket, while it is there; the directory is its own */
+    /* the caller's own */
+    int pipe_read;
+    int listening;          /* the number of the newest listener; the I/O thread's to close */
+    char path[WAKEUP_PATH]; /* of its socket, while it is there; the directory is its own */
+    bool swept;
 
-    int clients[WAKEUP_CLIENTS]; /* the I/O thread's own; -1: none */
+    /* the I/O thread's own */
+    int listener;
+    int clients[WAKEUP_CLIENTS];
 };
 
 void wakeup_init(struct wakeup *wakeup);
@@ -48,7 +55,7 @@ int wakeup_descriptor(struct wakeup *wakeup);
  * Caller: listens on a unix socket in a directory of its own under $TMPDIR, for one more client;
  * both are removed by the first wakeup_calm after it has come. Returns the path, or NULL with
  * errno. The I/O thread must be woken to see it. One listener at a time: an earlier one that nobody
- * came to is closed.
+ * came to is closed. The first time, what processes that were killed have left there is removed.
  */
 const char *wakeup_listen(struct wakeup *wakeup);
 
@@ -58,8 +65,8 @@ void wakeup_calm(struct wakeup *wakeup);
 /* I/O thread: gives the signal, if it is not given yet. */
 void wakeup_signal(struct wakeup *wakeup);
 
-/* I/O thread: the descriptor to poll for new clients, or -1. */
-int wakeup_listener(const struct wakeup *wakeup);
+/* I/O thread: the descriptor to poll for new clients, or -1. It stays open until the next call. */
+int wakeup_listener(struct wakeup *wakeup);
 
 /* I/O thread: lets in who waits there, signals it at once and closes the listener. */
 void wakeup_accept(struct wakeup *wakeup);

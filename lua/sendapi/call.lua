@@ -77,8 +77,8 @@ end
 ---@return function|nil callback
 ---@return string|nil message what is wrong with them
 function M.arguments(given, callback)
-  if type(given) == "function" and callback == nil then
-    given, callback = nil, given
+  if callback == nil and type(given) == "function" then
+    return nil, given
   end
   if given ~= nil and type(given) ~= "table" then
     return nil, nil, ("expected call options or a function, got a %s"):format(type(given))
@@ -86,20 +86,37 @@ function M.arguments(given, callback)
   if callback ~= nil and type(callback) ~= "function" then
     return nil, nil, ("expected a function as last argument, got a %s"):format(type(callback))
   end
-  return given, callback, given and complaint(given)
+  return given, callback, given and complaint(given) or nil
 end
 
-local function schema_of(client, action)
-  local schema = client.schemas[action]
-  if not schema then
-    schema = M.compile(action, client.options)
-    client.schemas[action] = schema
-  end
-  return schema
+--- What a client needs for an action; its calls with a callback share it as entry (engine.lua).
+---@class sendapi.Operation
+---@field client table    the client's state
+---@field action string   its name
+---@field schema userdata compiled
+---@field lane fun(params: table): string|nil
+---@field ordered boolean
+---@field ephemeral boolean
+---@field deadline number seconds
+
+---@return sendapi.Operation
+local function new_operation(client, action)
+  local resolved = client.options
+  local operation = {
+    client = client,
+    action = action.name,
+    schema = M.compile(action, resolved),
+    lane = action.lane,
+    ordered = resolved.ordered,
+    ephemeral = action.ephemeral,
+    deadline = action.ephemeral and TYPING_DEADLINE or resolved.deadline,
+  }
+  client.operations[action] = operation
+  return operation
 end
 
-local function lane_of(client, action, params, given)
-  local ordered = client.options.ordered
+local function lane_of(operation, params, given)
+  local ordered = operation.ordered
   if given then
     if given.lane ~= nil then
       return "lane " .. given.lane
@@ -108,35 +125,37 @@ local function lane_of(client, action, params, given)
       ordered = given.ordered
     end
   end
-  return ordered and action.lane(params) or nil
+  return ordered and operation.lane(params) or nil
 end
 
-local function deadline_of(client, action, given)
-  if given and given.deadline then
-    return given.deadline
-  end
-  return action.ephemeral and TYPING_DEADLINE or client.options.deadline
-end
-
---- Checks, signs and queues. Never waits.
-local function submit(client, action, params, given)
-  local now = action.ephemeral and core.now()
-  local thread = now and action.lane(params)
-  local skip = thread and typing.is_early(client.typing, action.name, thread, now)
-  local ticket, problem = engine.get():submit(
+--- Checks, signs and queues. Waits only when it is told to: at most so many seconds.
+---@return integer|nil ticket
+---@return integer|table generation or the problem
+local function submit(operation, params, given, wait, skip)
+  local client = operation.client
+  return engine.get():submit(
     client.endpoint,
     client.signer,
-    schema_of(client, action),
+    operation.schema,
     params,
-    lane_of(client, action, params, given),
-    deadline_of(client, action, given),
-    action.ephemeral,
-    skip
+    lane_of(operation, params, given),
+    given and given.deadline or operation.deadline,
+    operation.ephemeral,
+    skip,
+    wait
   )
+end
+
+--- The same; what the server would refuse for its rule is not sent.
+local function submit_typing(operation, params, given, wait)
+  local times, action = operation.client.typing, operation.action
+  local now, thread = core.now(), operation.lane(params)
+  local skip = thread and typing.is_early(times, action, thread, now)
+  local ticket, answer = submit(operation, params, given, wait, skip)
   if ticket and thread and not skip then
-    typing.note(client.typing, action.name, thread, now)
+    typing.note(times, action, thread, now)
   end
-  return ticket, problem
+  return ticket, answer
 end
 
 --- Makes the call. Raises nothing but what the runtime refuses, as a message.
@@ -152,27 +171,28 @@ function M.run(client, action, params, given, callback)
   if client.closed then
     return nil, errors.new({ code = "closed" }, action.name)
   end
-  engine.forsake_parent()
   local host = runtime.choose(client.options.runtime, callback == nil)
-  local misuse = host.prepare(callback == nil, client)
+  local misuse = host.prepare and host.prepare(callback == nil, client)
   if misuse then
     return nil, nil, misuse
   end
-  local ticket, failure = submit(client, action, params, given)
-  if ticket then
-    local entry = { client = client, action = action.name, callback = callback }
-    engine.expect(ticket, entry)
-    if host.accepted then
-      host.accepted()
-    end
-    if callback then
-      return true
-    end
-    host.await(entry)
-    failure = entry.failure
+  local operation = client.operations[action] or new_operation(client, action)
+  local send = operation.ephemeral and submit_typing or submit
+  local ticket, answer = send(operation, params, given, not callback and host.slice or nil)
+  if not ticket then
+    return nil, errors.new(answer, action.name)
   end
-  if failure then
-    return nil, errors.new(failure, action.name)
+  local entry = callback and operation or { client = client, action = action.name }
+  engine.expect(ticket, answer, entry, callback)
+  if host.accepted then
+    host.accepted()
+  end
+  if callback then
+    return true
+  end
+  host.await(entry)
+  if entry.failure then
+    return nil, errors.new(entry.failure, action.name)
   end
   return true
 end

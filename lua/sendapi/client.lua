@@ -194,12 +194,9 @@ function M.poll(state, most, seconds)
   engine.get():calm()
   local start, count = core.now(), 0
   repeat
-    if engine.run_one(state) then
-      count = count + 1
-    elseif not engine.collect_one() then
-      break
-    end
-  until count >= most or core.now() - start >= seconds
+    local done, run_one = engine.advance(state)
+    count = count + (run_one and 1 or 0)
+  until not done or count >= most or core.now() - start >= seconds
   state.polling = false
   if state.sleepers then
     require("sendapi.runtime.tick").wake_sleepers(state)
@@ -254,7 +251,7 @@ function M.close(state, seconds, is_last)
 end
 
 --- The object behind `client.messages` and its kind: a method for each of its operations.
-local function new_resource(client, name)
+local function new_resource(state, name)
   local methods, names = {}, {}
   local resource = {}
   for _, action in ipairs(actions) do
@@ -264,7 +261,7 @@ local function new_resource(client, name)
         if self ~= resource then
           error(("call it with a colon: client.%s:%s{...}"):format(name, action.operation), 2)
         end
-        local ok, err = run(private[client], action, params, given, callback)
+        local ok, err = run(state, action, params, given, callback)
         return ok, err
       end
     end
@@ -360,7 +357,7 @@ local function new_state(source_id, token, resolved, source_url)
     source_id = source_id,
     options = resolved,
     log = log.guarded(resolved.log),
-    schemas = {},
+    operations = {},
     typing = typing.new(),
     due = queue.new(),
     pending = 0,
@@ -386,7 +383,7 @@ function M.make(source_id, token, given)
   private[self] = new_state(source_id, token, resolved, answer)
   for _, action in ipairs(actions) do
     if not self[action.resource] then
-      self[action.resource] = new_resource(self, action.resource)
+      self[action.resource] = new_resource(private[self], action.resource)
     end
   end
   return setmetatable(self, Client)

@@ -3,13 +3,18 @@
 -- The engine is shared by all clients. It has no thread until something is submitted, so a program
 -- may load the library, make clients and fork before that.
 --
--- A call that was accepted is an entry until its outcome is known:
+-- For each call that was accepted there is an entry until its outcome is known:
 --
 --   client    the client's state (client.lua)
 --   action    its name, for the error
---   callback  what is called with the outcome, by the client's `poll`; or nil: somebody waits
+--
+-- Calls with a callback have it beside the entry, which they share with others of the client and
+-- the action. It is called with the outcome by the client's `poll`. Without one somebody waits, and
+-- the entry is the call's own:
+--
 --   answered  true once the outcome is known, `failure` being nil when it was delivered
---   wake      called then, when somebody waits; or nil
+--   wake      called then; or nil
+--   callback  called then by the client's `poll`, nothing else being done; or nil
 local core = require "sendapi.core"
 local errors = require "sendapi.error"
 local queue = require "sendapi.queue"
@@ -17,10 +22,10 @@ local queue = require "sendapi.queue"
 local M = {}
 
 local engine
-local entries = {} -- by ticket
+local entries, callbacks = {}, {} -- by ticket
 local due_clients = {} -- set of the states that have something in `due`
 local generation = 0 -- of forks, as the core counts them
-local under_way = 0 -- entries, those in `due` too
+local under_way = 0 -- calls, those in `due` too
 
 --- The engine, made by the first client.
 ---@return userdata
@@ -29,16 +34,50 @@ function M.get()
   return engine
 end
 
---- Notes an entry under its ticket.
-function M.expect(ticket, entry)
-  entries[ticket] = entry
-  entry.client.pending = entry.client.pending + 1
+local function done(client)
+  client.pending = client.pending - 1
+  under_way = under_way - 1
+end
+
+--- After a fork what is under way is the parent's: it gets the answers, and nobody waits for them
+-- here.
+local function forget_all()
+  M.each_due(function(client)
+    while queue.pop(client.due) do
+      done(client)
+    end
+  end)
+  for _, entry in pairs(entries) do
+    done(entry.client)
+  end
+  entries, callbacks = {}, {}
+end
+
+local function follow_fork(now)
+  if now ~= generation then
+    generation = now
+    forget_all()
+  end
+end
+
+--- Notes what the core has accepted.
+---@param ticket integer
+---@param now integer    the generation that came with it
+---@param entry table    a waiting call's own, or one that is shared
+---@param callback function|nil
+function M.expect(ticket, now, entry, callback)
+  follow_fork(now)
+  entries[ticket], callbacks[ticket] = entry, callback
+  local client = entry.client
+  client.pending = client.pending + 1
   under_way = under_way + 1
 end
 
-local function done(entry)
-  entry.client.pending = entry.client.pending - 1
-  under_way = under_way - 1
+--- Forgets what was under way before a fork, if there was one. `expect` does so too.
+function M.forsake_parent()
+  if engine then
+    follow_fork(engine:forsake())
+  end
 end
 
 --- Whether any client waits for an answer, or has a callback to run.
@@ -51,24 +90,67 @@ function M.has_answers()
   return M.get():wait(0)
 end
 
-local function make_due(entry)
-  local client = entry.client
-  due_clients[client] = true
-  queue.push(client.due, entry)
+local function trace(message)
+  return debug.traceback(tostring(message), 2)
 end
 
---- The outcome goes to whoever waits for it, or to the client's queue.
-local function deliver(entry, failure)
-  entry.failure = failure
-  if entry.callback then
-    make_due(entry)
+-- What `call_next` calls, and with what: Lua 5.1's xpcall passes no arguments on.
+local next_callback, next_err
+
+local function call_next()
+  local callback, err = next_callback, next_err
+  next_callback, next_err = nil, nil
+  callback(not err or nil, err)
+end
+
+--- Runs a callback. An error in it is logged, and stops nothing.
+local function run(client, action, callback, failure)
+  done(client)
+  local err = failure and errors.new(failure, action) or nil
+  if client.ended then
+    if err then
+      io.stderr:write("sendapi: ", err.action, " was not delivered: ", tostring(err), "\n")
+    end
     return
   end
-  done(entry)
+  next_callback, next_err = callback, err
+  local fine, message = xpcall(call_next, trace)
+  if not fine then
+    client.log("error", "a callback failed: " .. message)
+  end
+end
+
+local function make_due(client, action, callback, failure)
+  due_clients[client] = true
+  queue.push(client.due, { action = action, callback = callback, failure = failure })
+end
+
+local function wake(entry)
+  done(entry.client)
   entry.answered = true
   if entry.wake then
     entry.wake()
   end
+end
+
+--- The outcome goes to whoever waits for it, or to the client's queue; or, when that client polls,
+-- to the callback itself.
+---@return boolean run
+local function deliver(entry, callback, failure, polling)
+  if not callback then
+    entry.failure = failure
+    callback = entry.callback
+  end
+  local client = entry.client
+  if not callback then
+    wake(entry)
+  elseif client == polling then
+    run(client, entry.action, callback, failure)
+    return true
+  else
+    make_due(client, entry.action, callback, failure)
+  end
+  return false
 end
 
 --- Asks the client's `retry` function. Whatever it answers but a number of seconds means "no".
@@ -86,13 +168,21 @@ local function ask(entry, failure)
 end
 
 --- Takes one answer, if there is one. Never waits.
+---@param polling table|nil a client with nothing due, whose callback runs at once
 ---@return boolean taken
-function M.collect_one()
-  local ticket, failure, question = M.get():take()
+---@return boolean|nil run whether one did
+function M.collect_one(polling)
+  local ticket, failure, question = engine:take()
   if not ticket then
     return false
   end
-  local entry = entries[ticket]
+  local entry, callback = entries[ticket], callbacks[ticket]
+  if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
+    if question then
+      question:release()
+    end
+    return true
+  end
   if question then
     local seconds = ask(entry, failure)
     if seconds and question:again(seconds) then
@@ -100,9 +190,8 @@ function M.collect_one()
     end
     question:release()
   end
-  entries[ticket] = nil
-  deliver(entry, failure)
-  return true
+  entries[ticket], callbacks[ticket] = nil, nil
+  return true, deliver(entry, callback, failure, polling)
 end
 
 --- Takes all the answers there are. Never waits.
@@ -112,64 +201,37 @@ function M.collect()
   end
 end
 
-local function trace(message)
-  return debug.traceback(tostring(message), 2)
-end
-
---- Runs the next callback of a client, if one is due. An error in it is logged, and stops nothing.
+--- Runs the next callback of a client, if one is due.
 ---@return boolean run
 function M.run_one(client)
-  local entry = queue.pop(client.due)
-  if not entry then
+  local due = queue.pop(client.due)
+  if not due then
     return false
   end
   if queue.is_empty(client.due) then
     due_clients[client] = nil
   end
-  done(entry)
-  local failure = entry.failure
-  local err = failure and errors.new(failure, entry.action) or nil
-  if client.ended then
-    if err then
-      io.stderr:write("sendapi: ", err.action, " was not delivered: ", tostring(err), "\n")
-    end
-    return true
-  end
-  local fine, message = xpcall(function()
-    entry.callback(not err or nil, err)
-  end, trace)
-  if not fine then
-    client.log("error", "a callback failed: " .. message)
-  end
+  run(client, due.action, due.callback, due.failure)
   return true
 end
 
+--- Runs the next callback of a client that polls, or takes an answer. Never waits.
+---@return boolean done
+---@return boolean|nil run whether a callback was
+function M.advance(client)
+  if queue.is_empty(client.due) then
+    return M.collect_one(client)
+  end
+  return true, M.run_one(client)
+end
+
 --- Calls a function with each client that has callbacks due, and forgets that it has.
----@param run fun(client: table)
-function M.each_due(run)
+---@param visit fun(client: table)
+function M.each_due(visit)
   local clients = due_clients
   due_clients = {}
   for client in pairs(clients) do
-    run(client)
-  end
-end
-
---- After a fork the entries are the parent's: it gets the answers, and nobody waits for them here.
-function M.forsake_parent()
-  local now = engine and engine:forsake() or generation
-  if now ~= generation then
-    generation = now
-    M.each_due(function(client)
-      local entry = queue.pop(client.due)
-      while entry do
-        done(entry)
-        entry = queue.pop(client.due)
-      end
-    end)
-    for ticket, entry in pairs(entries) do
-      entries[ticket] = nil
-      done(entry)
-    end
+    visit(client)
   end
 end
 

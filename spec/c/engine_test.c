@@ -5,11 +5,14 @@
 
 #include "engine.h"
 
+#include <math.h>   /* NAN */
 #include <signal.h> /* sigaction(2) kill(2) */
-#include <stdlib.h> /* calloc(3) setenv(3) */
+#include <stdlib.h> /* calloc(3) setenv(3) exit(3) */
 
 #include <dirent.h>   /* opendir(3) */
 #include <fcntl.h>    /* open(2) */
+#include <sys/time.h> /* setitimer(2) */
+#include <sys/un.h>   /* sockaddr_un */
 #include <sys/wait.h> /* waitpid(2) */
 #include <unistd.h>   /* fork(2) */
 
@@ -40,6 +43,7 @@ static const struct server_plan plans[] = {
     {.path = "/closes", .text = OK, .end = SERVER_CLOSES},
     {.path = "/once", .text = OK, .most = 1},
     {.path = "/thrice", .text = OK, .most = 3},
+    {.path = "/hangs_up", .end = SERVER_RESETS, .moment = SERVER_AFTER_HEAD},
     {.path = "/endless", .text = "HTTP/1.1 200 OK\r\n\r\n", .repeated = "and so on "},
 };
 
@@ -530,6 +534,245 @@ static void engines_side_by_side(void)
     server_stop(server);
 }
 
+/* ---- the caller drives ---- */
+
+/* Whether an answer was there without another wait. */
+static bool drives(struct engine *engine, struct endpoint *endpoint, uint64_t number)
+{
+    submit_and_drive(engine, endpoint, number, EXCHANGE_SECONDS);
+    struct request *answer = engine_take(engine);
+    bool fine = CHECK(answer != NULL && answer->ticket == number);
+    request_free(answer);
+    return fine;
+}
+
+/* Whether an answer is there without another wait, as soon as the thread has parked. */
+static bool comes_to_drive(struct engine *engine, struct endpoint *endpoint)
+{
+    bool driven = false;
+    for (int i = 0; i < 5000 && !driven; i++) {
+        server_sleep(1);
+        submit_and_drive(engine, endpoint, 0, EXCHANGE_SECONDS);
+        driven = engine_peek(engine) != NULL;
+        request_free(next_answer(engine));
+    }
+    return driven;
+}
+
+/* The newest of this process's threads, or 0 where that cannot be told. */
+static long newest_thread(void)
+{
+    long newest = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    if (tasks != NULL) {
+        for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+            long number = strtol(entry->d_name, NULL, 10);
+            newest = number > newest ? number : newest;
+        }
+        (void)closedir(tasks);
+    }
+    return newest;
+}
+
+/* How often a thread went to sleep; 0 where that cannot be told. */
+static long sleeps_of(long thread)
+{
+    static const char name[] = "voluntary_ctxt_switches:";
+    char text[100];
+    long sleeps = 0;
+    (void)snprintf(text, sizeof text, "/proc/self/task/%ld/status", thread);
+    FILE *file = fopen(text, "r");
+    while (file != NULL && fgets(text, sizeof text, file) != NULL) {
+        if (strncmp(text, name, sizeof name - 1) == 0) {
+            sleeps = strtol(text + sizeof name - 1, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return sleeps;
+}
+
+/* From the first call on: the thread sleeps all the while. */
+static void caller_drives_an_idle_engine(void)
+{
+    struct server *server = start_server();
+    struct endpoint *endpoint = endpoint_at(server, "/ok");
+    struct engine *engine = new_engine();
+    CHECK(drives(engine, endpoint, 0));
+    long thread = newest_thread();
+    long before = sleeps_of(thread);
+    for (uint64_t i = 1; i < 200; i++) {
+        CHECK(drives(engine, endpoint, i));
+    }
+    CHECK(sleeps_of(thread) <= before + 5);
+    CHECK_SIZE(atomic_load(&server->requests), 200);
+    CHECK_SIZE(atomic_load(&server->connections), 1);
+    check_idle(endpoint);
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
+/* The thread keeps what it has begun, and does what comes then. */
+static void caller_leaves_a_busy_engine_to_the_thread(void)
+{
+    struct server *server = start_server();
+    struct endpoint *held = endpoint_with(server, "/held", 1);
+    struct endpoint *fine = endpoint_at(server, "/ok");
+    struct engine *engine = new_engine();
+    submit(engine, held, 100);
+    CHECK(server_await(&server->requests, 1));
+    for (uint64_t i = 0; i < 50; i++) {
+        double began = server_now();
+        submit_and_drive(engine, fine, i, EXCHANGE_SECONDS);
+        struct request *answer = next_answer(engine);
+        CHECK(server_now() - began < 9);
+        CHECK_SIZE(answer != NULL ? answer->ticket : 999, i);
+        request_free(answer);
+    }
+    server_open(server);
+    request_free(next_answer(engine));
+    CHECK(comes_to_drive(engine, fine));
+    engine_free(engine);
+    endpoint_release(held);
+    endpoint_release(fine);
+    server_stop(server);
+}
+
+/* What the caller leaves behind comes by itself, next attempts too. */
+static void thread_takes_over_when_the_time_is_over(void)
+{
+    struct server *server = start_server();
+    struct endpoint *held = endpoint_with(server, "/held", 2);
+    struct engine *engine = new_engine();
+    for (uint64_t i = 0; i < 3; i++) {
+        double began = server_now();
+        submit_and_drive(engine, held, i, 0.02);
+        CHECK(i > 0 || server_now() - began >= 0.02);
+        CHECK(engine_take(engine) == NULL);
+    }
+    double opened = server_now();
+    server_open(server);
+    CHECK_SIZE(take_numbered(engine, 3, FAILURE_NONE), 3);
+    CHECK(server_now() - opened < 9); /* the thread was woken */
+    check_idle(held);
+    engine_free(engine);
+    endpoint_release(held);
+    server_stop(server);
+}
+
+static void thread_tries_again_what_the_caller_began(void)
+{
+    struct server *server = start_server();
+    struct exchange_url url = url_at(server->port, "/no");
+    struct endpoint_settings settings = usual_settings(url.text);
+    settings.policy = (struct retry_policy){.attempts = 3, .first = 0.05, .longest = 0.05};
+    struct endpoint *endpoint = endpoint_new(&settings);
+    struct engine *engine = new_engine();
+    submit_and_drive(engine, endpoint, 0, 0.01);
+    struct request *answer = next_answer(engine);
+    CHECK(answer != NULL && answer->outcome.attempts == 3);
+    request_free(answer);
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
+static void odd_times_do_not_drive(void)
+{
+    static const double times[] = {0, -1, NAN};
+    struct server *server = start_server();
+    struct endpoint *endpoint = endpoint_at(server, "/ok");
+    struct engine *engine = new_engine();
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        submit_and_drive(engine, endpoint, 0, times[i]);
+        CHECK_SIZE(take_numbered(engine, 1, FAILURE_NONE), 1);
+    }
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
+/* What was queued before goes too, and any answer ends the drive. */
+static void caller_takes_along_what_was_queued(void)
+{
+    struct server *server = start_server();
+    struct endpoint *endpoint = endpoint_with(server, "/ok", 1);
+    struct engine *engine = new_engine();
+    for (int round = 0; round < 50; round++) {
+        submit_numbered(engine, endpoint, 5);
+        submit_and_drive(engine, endpoint, 5, EXCHANGE_SECONDS);
+        for (uint64_t i = 0; i < 6; i++) {
+            struct request *answer = next_answer(engine);
+            CHECK_SIZE(answer != NULL ? answer->ticket : 999, i);
+            request_free(answer);
+        }
+    }
+    check_idle(endpoint);
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
+/* After a drive that brought nothing, as after any submission. */
+static void stop_and_cancel_after_a_drive(void)
+{
+    struct server *server = start_server();
+    struct endpoint *held = endpoint_with(server, "/held", 1);
+    struct engine *engine = new_engine();
+    for (int round = 0; round < 10; round++) {
+        submit_and_drive(engine, held, 0, 0.001);
+        submit_and_drive(engine, held, 1, 0.001);
+        if (round % 2 == 0) {
+            engine_stop(engine);
+        } else {
+            engine_cancel(engine, held);
+        }
+        CHECK_SIZE(take_numbered(engine, 2, FAILURE_CLOSED), 0);
+    }
+    submit_and_drive(engine, held, 0, 0.001);
+    engine_free(engine);
+    check_idle(held);
+    CHECK_SIZE(atomic_load(&held->references), 1);
+    endpoint_release(held);
+    server_stop(server);
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int client = socket(AF_UNIX, SOCK_STREAM, 0);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    CHECK_INT(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    return client;
+}
+
+/* The thread that waits for a client of the wakeup does not park; nor is it woken too late. */
+static void listener_is_seen_by_whoever_drives(void)
+{
+    struct server *server = start_server();
+    struct endpoint *endpoint = endpoint_at(server, "/ok");
+    struct engine *engine = new_engine();
+    for (int i = 0; i < 10; i++) {
+        char byte = 0;
+        submit_and_drive(engine, endpoint, 0, EXCHANGE_SECONDS);
+        request_free(next_answer(engine));
+        int client = connect_to(engine_listen(engine));
+        CHECK_INT(recv(client, &byte, 1, 0), 1);
+        engine_calm(engine);
+        submit_and_drive(engine, endpoint, 1, 0.001);
+        CHECK_INT(recv(client, &byte, 1, 0), 1);
+        request_free(next_answer(engine));
+        engine_calm(engine);
+        (void)close(client);
+        server_sleep(i % 2);
+    }
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
 /* ---- stop ---- */
 
 static void stop_closes_what_is_under_way(void)
@@ -685,13 +928,47 @@ static void free_with_answers_not_taken(void)
     server_stop(server);
 }
 
+/* Nobody is left to decide it: it counts as what it was when it was asked. */
+static void free_with_questions_not_taken(void)
+{
+    struct server *server = start_server();
+    struct exchange_url url = url_at(server->port, "/no");
+    struct endpoint_settings settings = usual_settings(url.text);
+    settings.asks = true;
+    struct endpoint *endpoint = endpoint_new(&settings);
+    for (int peeked = 0; peeked < 2; peeked++) {
+        struct engine *engine = new_engine();
+        submit_numbered(engine, endpoint, 3);
+        CHECK(server_await(&server->answered, 3));
+        CHECK(engine_wait(engine, EXCHANGE_SECONDS));
+        if (peeked) {
+            CHECK(engine_peek(engine)->outcome.question);
+        }
+        engine_free(engine);
+        check_idle(endpoint);
+    }
+    CHECK_SIZE(endpoint->counters.failed + endpoint->counters.refused, 6);
+    CHECK_SIZE(atomic_load(&endpoint->references), 1);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
 /* ---- forks ---- */
 
-/* Runs in a child process; its exit status is the number of the first thing that was wrong. */
+/*
+ * What runs in a child process says by its exit status what was the first thing wrong. One that
+ * hangs is ended.
+ */
 static int wait_for_child(pid_t child)
 {
     int status = -1;
-    CHECK(waitpid(child, &status, 0) == child);
+    double patience = server_now() + 2 * EXCHANGE_SECONDS;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (server_now() > patience) {
+            (void)kill(child, SIGKILL);
+        }
+        server_sleep(1);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
@@ -765,6 +1042,59 @@ static void child_may_have_an_engine_of_its_own(void)
     engine_free(engine);
     endpoint_release(endpoint);
     server_stop(server);
+}
+
+/* ---- the end of the process ---- */
+
+static void *end_soon(void *unused)
+{
+    server_sleep(30);
+    exit(7);
+    return unused;
+}
+
+static void end_now(int number)
+{
+    (void)number;
+    exit(8);
+}
+
+/* Runs in a child process, which must end though its only caller drives for long. */
+static void drive_to_the_end(const struct server *server, bool by_handler)
+{
+    pthread_t thread;
+    struct sigaction action = {.sa_handler = end_now};
+    struct endpoint *held = endpoint_at(server, "/held");
+    struct engine *engine = new_engine();
+    (void)sigaction(SIGALRM, &action, NULL);
+    if (by_handler) {
+        struct itimerval soon = {.it_value = {.tv_usec = 30000}};
+        (void)setitimer(ITIMER_REAL, &soon, NULL);
+    } else {
+        (void)pthread_create(&thread, NULL, end_soon, NULL);
+    }
+    submit_and_drive(engine, held, 0, EXCHANGE_SECONDS);
+    server_sleep(EXCHANGE_SECONDS * 1000);
+    _exit(1);
+}
+
+static void process_ends_while_the_caller_drives(void)
+{
+    if (THREADS_WATCHED) {
+        CHECK_SKIP("ThreadSanitizer allows a forked child no threads");
+        return;
+    }
+    for (int by_handler = 0; by_handler < 2; by_handler++) {
+        struct server *server = start_server();
+        double began = server_now();
+        pid_t child = fork();
+        if (child == 0) {
+            drive_to_the_end(server, by_handler);
+        }
+        CHECK_INT(wait_for_child(child), 7 + by_handler);
+        CHECK(server_now() - began < EXCHANGE_SECONDS / 2);
+        server_stop(server);
+    }
 }
 
 /* ---- signals ---- */
@@ -855,6 +1185,65 @@ static void mask_of_the_caller_stays_as_it_is(void)
     server_stop(server);
 }
 
+/* While the caller drives they are handled, on its thread, and end nothing. */
+static void signals_are_handled_while_the_caller_drives(void)
+{
+    struct server *server = start_server();
+    struct endpoint *endpoint = endpoint_with(server, "/slow", 2);
+    struct engine *engine = new_engine();
+    struct itimerval often = {.it_value = {.tv_usec = 500}, .it_interval = {.tv_usec = 500}};
+    struct itimerval never = {.it_value = {.tv_usec = 0}};
+    struct sigaction action = {.sa_handler = handle};
+    main_thread = pthread_self();
+    atomic_store(&handled, 0);
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)setitimer(ITIMER_REAL, &often, NULL);
+    for (uint64_t i = 0; i < 5; i++) {
+        CHECK(drives(engine, endpoint, i));
+    }
+    CHECK(atomic_load(&handled) > 5);
+    CHECK_SIZE(atomic_load(&handled_elsewhere), 0);
+    (void)setitimer(ITIMER_REAL, &never, NULL);
+    engine_free(engine);
+    endpoint_release(endpoint);
+    server_stop(server);
+}
+
+/* Runs in a child process, which a SIGPIPE would end. */
+static int write_to_who_hangs_up(const struct server *server)
+{
+    enum { MUCH = 4000000 };
+    char *body = calloc(MUCH, 1);
+    struct endpoint *endpoint = endpoint_at(server, "/hangs_up");
+    struct engine *engine = new_engine();
+    for (int i = 0; i < 6; i++) {
+        submit_or_free(engine, request_with(endpoint, body, MUCH), EXCHANGE_SECONDS);
+        struct request *answer = next_answer(engine);
+        if (answer == NULL || answer->outcome.failure != FAILURE_CONNECTION_CLOSED) {
+            return 1;
+        }
+        request_free(answer);
+    }
+    engine_free(engine);
+    return 0;
+}
+
+static void peer_that_hangs_up_does_not_end_the_process(void)
+{
+    if (THREADS_WATCHED) {
+        CHECK_SKIP("ThreadSanitizer allows a forked child no threads");
+        return;
+    }
+    struct server *server = start_server();
+    pid_t child = fork();
+    if (child == 0) {
+        (void)signal(SIGPIPE, SIG_DFL);
+        _exit(write_to_who_hangs_up(server));
+    }
+    CHECK_INT(wait_for_child(child), 0);
+    server_stop(server);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(engine_that_does_nothing),
     CHECK_CASE(thread_begins_with_the_first_request),
@@ -876,6 +1265,14 @@ static const struct check_case cases[] = {
     CHECK_CASE(stuck_endpoint_does_not_hold_up_another),
     CHECK_CASE(endpoint_may_go_while_its_requests_are_under_way),
     CHECK_CASE(engines_side_by_side),
+    CHECK_CASE(caller_drives_an_idle_engine),
+    CHECK_CASE(caller_leaves_a_busy_engine_to_the_thread),
+    CHECK_CASE(thread_takes_over_when_the_time_is_over),
+    CHECK_CASE(thread_tries_again_what_the_caller_began),
+    CHECK_CASE(odd_times_do_not_drive),
+    CHECK_CASE(caller_takes_along_what_was_queued),
+    CHECK_CASE(stop_and_cancel_after_a_drive),
+    CHECK_CASE(listener_is_seen_by_whoever_drives),
     CHECK_CASE(stop_closes_what_is_under_way),
     CHECK_CASE(stop_leaves_answers_as_they_are),
     CHECK_CASE(submission_after_stop_starts_again),
@@ -883,10 +1280,14 @@ static const struct check_case cases[] = {
     CHECK_CASE(stop_does_not_wait_for_a_name),
     CHECK_CASE(free_with_everything_under_way),
     CHECK_CASE(free_with_answers_not_taken),
+    CHECK_CASE(free_with_questions_not_taken),
     CHECK_CASE(fork_is_noticed_in_the_child_only),
     CHECK_CASE(child_may_have_an_engine_of_its_own),
+    CHECK_CASE(process_ends_while_the_caller_drives),
     CHECK_CASE(signals_are_never_handled_on_the_thread),
     CHECK_CASE(mask_of_the_caller_stays_as_it_is),
+    CHECK_CASE(signals_are_handled_while_the_caller_drives),
+    CHECK_CASE(peer_that_hangs_up_does_not_end_the_process),
 };
 
 int main(int count, char **names)

@@ -17,10 +17,17 @@ enum {
     EXCHANGE_DEADLINE = 600, /* seconds that a request has, unless a test says otherwise */
 };
 
-/* As long as a signature, and easy to know again. */
+/* The text of exchange_sign's signature: the bytes from 0 to 63. */
 static const char EXCHANGE_SIGNATURE[] =
     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
     "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f";
+
+static inline void exchange_sign(struct request *request)
+{
+    for (size_t i = 0; i < HMAC_BYTES; i++) {
+        request->signature[i] = (unsigned char)i;
+    }
+}
 
 static inline struct engine *new_engine(void)
 {
@@ -81,7 +88,7 @@ static inline struct request *request_in_lane(struct endpoint *endpoint, const c
     buffer_append(&buffer, body, length);
     struct request *request = request_from_buffer(&buffer, endpoint, lane, strlen(lane));
     server_must(request != NULL, "request_from_buffer");
-    memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+    exchange_sign(request);
     request->submitted = clock_now();
     request->deadline = request->submitted + EXCHANGE_DEADLINE;
     CHECK(endpoint_admit(endpoint, length));
@@ -94,22 +101,29 @@ static inline struct request *request_with(struct endpoint *endpoint, const char
     return request_in_lane(endpoint, body, length, "");
 }
 
-static inline void submit_or_free(struct engine *engine, struct request *request)
+/* With more than 0 seconds the caller may drive. */
+static inline void submit_or_free(struct engine *engine, struct request *request, double seconds)
 {
-    if (!CHECK(engine_submit(engine, request))) {
+    if (!CHECK(engine_submit_and_drive(engine, request, seconds))) {
         endpoint_withdraw(request->endpoint, request->length);
         request_free(request);
     }
 }
 
 /* A request whose body is its number. */
-static inline void submit(struct engine *engine, struct endpoint *endpoint, uint64_t number)
+static inline void submit_and_drive(struct engine *engine, struct endpoint *endpoint,
+                                    uint64_t number, double seconds)
 {
     char body[32];
     int length = snprintf(body, sizeof body, "%llu", (unsigned long long)number);
     struct request *request = request_with(endpoint, body, (size_t)length);
     request->ticket = number;
-    submit_or_free(engine, request);
+    submit_or_free(engine, request, seconds);
+}
+
+static inline void submit(struct engine *engine, struct endpoint *endpoint, uint64_t number)
+{
+    submit_and_drive(engine, endpoint, number, 0);
 }
 
 /* The next answer, or NULL when none comes. */

@@ -126,6 +126,7 @@ static void check_beside(const char *key, size_t key_length, const char *data, s
     unsigned char digest[HMAC_BYTES];
     char expected[HMAC_HEX];
     char hex[HMAC_HEX];
+    unsigned char signature[HMAC_BYTES];
     struct exact exact_key = exact_copy(key, key_length);
     struct exact exact_data = exact_copy(data, length);
     struct hmac *hmac = hmac_new(exact_key.bytes, key_length);
@@ -134,6 +135,8 @@ static void check_beside(const char *key, size_t key_length, const char *data, s
     to_hex(digest, HMAC_BYTES, expected);
     CHECK(hmac_sign(hmac, exact_data.bytes, length, hex));
     CHECK_BYTES(hex, HMAC_HEX, expected, HMAC_HEX);
+    CHECK(hmac_digest(hmac, exact_data.bytes, length, signature));
+    CHECK_BYTES((const char *)signature, HMAC_BYTES, (const char *)digest, HMAC_BYTES);
     hmac_free(hmac);
     exact_free(&exact_key);
     exact_free(&exact_data);

@@ -127,6 +127,8 @@ static void counted_free(void *block)
 #define buffer_take refused_buffer_take
 #define hmac_new refused_hmac_new
 #define hmac_free refused_hmac_free
+#define hmac_digest refused_hmac_digest
+#define hmac_hex refused_hmac_hex
 #define hmac_sign refused_hmac_sign
 #define hmac_verify refused_hmac_verify
 #define endpoint_new refused_endpoint_new
@@ -145,6 +147,7 @@ static void counted_free(void *block)
 #define queue_take refused_queue_take
 #define queue_doze refused_queue_doze
 #define queue_wait refused_queue_wait
+#define queue_rouse refused_queue_rouse
 #define lanes_enter refused_lanes_enter
 #define lanes_leave refused_lanes_leave
 #define lanes_remove refused_lanes_remove
@@ -171,6 +174,15 @@ static void counted_free(void *block)
 #define wakeup_signal refused_wakeup_signal
 #define wakeup_listener refused_wakeup_listener
 #define wakeup_accept refused_wakeup_accept
+#define traffic_init refused_traffic_init
+#define traffic_destroy refused_traffic_destroy
+#define traffic_accept refused_traffic_accept
+#define traffic_step refused_traffic_step
+#define traffic_finished refused_traffic_finished
+#define traffic_is_empty refused_traffic_is_empty
+#define traffic_sleep refused_traffic_sleep
+#define traffic_wake refused_traffic_wake
+#define traffic_close refused_traffic_close
 #define transfer_new refused_transfer_new
 #define transfer_free refused_transfer_free
 #define transfer_begin refused_transfer_begin
@@ -181,6 +193,7 @@ static void counted_free(void *block)
 #define engine_new refused_engine_new
 #define engine_free refused_engine_free
 #define engine_submit refused_engine_submit
+#define engine_submit_and_drive refused_engine_submit_and_drive
 #define engine_resubmit refused_engine_resubmit
 #define engine_cancel refused_engine_cancel
 #define engine_take refused_engine_take
@@ -206,8 +219,10 @@ static void counted_free(void *block)
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
 #include "../../src/wakeup.c"
-#define cancel cancel_endpoint
 #include "../../src/transfer.c"
+#define cancel cancel_endpoint
+#include "../../src/traffic.c"
+#undef cancel
 #include "../../src/engine.c"
 #define milliseconds http_milliseconds
 #define on_body http_on_body
@@ -544,6 +559,7 @@ struct scene {
     const char *path;
     enum failure failure; /* when nothing is refused */
     long status;
+    double drive; /* seconds that the caller drives by itself */
 };
 
 static struct request *sign_request(struct endpoint *endpoint)
@@ -554,7 +570,7 @@ static struct request *sign_request(struct endpoint *endpoint)
     struct request *request = request_from_buffer(&buffer, endpoint, "lane", 4);
     buffer_release(&buffer);
     if (request != NULL) {
-        memcpy(request->signature, EXCHANGE_SIGNATURE, sizeof EXCHANGE_SIGNATURE);
+        exchange_sign(request);
         request->submitted = clock_now();
         request->deadline = request->submitted + EXCHANGE_DEADLINE;
         CHECK(endpoint_admit(endpoint, request->length));
@@ -570,7 +586,7 @@ static void submit_and_take(struct engine *engine, struct endpoint *endpoint,
     if (request == NULL) {
         return;
     }
-    if (!engine_submit(engine, request)) {
+    if (!engine_submit_and_drive(engine, request, scene->drive)) {
         endpoint_withdraw(endpoint, request->length);
         request_free(request);
         return;
@@ -612,9 +628,10 @@ static void deliver_in_want(void *argument)
 
 static void engine_survives_every_refusal(void)
 {
-    struct scene scenes[] = {{NULL, "/ok", FAILURE_NONE, 200},
-                             {NULL, "/refused", FAILURE_INVALID_SIGNATURE, 422},
-                             {NULL, "/closes", FAILURE_CONNECTION_CLOSED, 0}};
+    struct scene scenes[] = {{NULL, "/ok", FAILURE_NONE, 200, 0},
+                             {NULL, "/refused", FAILURE_INVALID_SIGNATURE, 422, 0},
+                             {NULL, "/refused", FAILURE_INVALID_SIGNATURE, 422, 5},
+                             {NULL, "/closes", FAILURE_CONNECTION_CLOSED, 0, 0}};
     struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++) {
         scenes[i].server = server;
@@ -629,7 +646,7 @@ static void turn_in_want(void *argument)
     const struct scene *scene = argument;
     const char *reason = NULL;
     allow_all();
-    struct scene first = {scene->server, "/ok", FAILURE_NONE, 200};
+    struct scene first = {scene->server, "/ok", FAILURE_NONE, 200, 0};
     struct engine *engine = engine_new(&reason);
     struct endpoint *one = endpoint_for(&first);
     struct endpoint *other = endpoint_for(scene);
@@ -648,7 +665,7 @@ static void turn_in_want(void *argument)
 static void turning_survives_every_refusal(void)
 {
     struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
-    struct scene scene = {server, "/refused", FAILURE_INVALID_SIGNATURE, 422};
+    struct scene scene = {server, "/refused", FAILURE_INVALID_SIGNATURE, 422, 0};
     CHECK(refuse_in_turn(turn_in_want, &scene) > 10);
     server_stop(server);
 }
@@ -705,7 +722,7 @@ static void deliver_many_in_want(const struct scene *scene, bool stopped)
 static void many_requests_survive_every_refusal(void)
 {
     struct server *server = server_start(plans, sizeof plans / sizeof plans[0]);
-    struct scene scene = {server, "/ok", FAILURE_NONE, 200};
+    struct scene scene = {server, "/ok", FAILURE_NONE, 200, 0};
     for (long allowed = 0; allowed < 250; allowed++) {
         CHECK_NOTE("allocation %ld refused", allowed + 1);
         atomic_store(&round_number, allowed);

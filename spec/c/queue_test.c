@@ -7,6 +7,7 @@
 #include <time.h>   /* clock_gettime(2) nanosleep(2) */
 
 #include "check.h"
+#include "clock.h"
 #include "random.h"
 
 static double now(void)
@@ -402,6 +403,49 @@ static void two_threads_lose_nothing_and_keep_the_order(void)
     free(requests);
 }
 
+/* ---- rouse ---- */
+
+static void *rouse_soon(void *queue)
+{
+    sleep_ms(20);
+    queue_rouse(queue);
+    return NULL;
+}
+
+/* Before the wait or in it; once, however often it was called. */
+static void rouse_ends_one_wait(void)
+{
+    struct queue queue;
+    pthread_t thread;
+    CHECK(queue_init(&queue));
+    double began = clock_now();
+    queue_rouse(&queue);
+    queue_rouse(&queue);
+    CHECK(!queue_wait(&queue, 20));
+    CHECK_INT(pthread_create(&thread, NULL, rouse_soon, &queue), 0);
+    CHECK(!queue_wait(&queue, 20));
+    (void)pthread_join(thread, NULL);
+    CHECK(clock_now() - began < 15);
+    began = clock_now();
+    CHECK(!queue_wait(&queue, 0.02));
+    CHECK(clock_now() - began >= 0.02);
+    queue_destroy(&queue);
+}
+
+static void rouse_hides_nothing(void)
+{
+    struct queue queue;
+    struct request *request = numbered(1);
+    CHECK(queue_init(&queue));
+    queue_rouse(&queue);
+    (void)push_chain(&queue, request, 1);
+    CHECK(queue_wait(&queue, 20));
+    CHECK(queue_take(&queue) == request);
+    CHECK(!queue_wait(&queue, 0));
+    queue_destroy(&queue);
+    free(request);
+}
+
 /* ---- many threads ---- */
 
 enum { PRODUCERS = 4, EACH = 5000 };
@@ -472,6 +516,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(something_is_not_waited_for),
     CHECK_CASE(long_wait_ends_with_what_comes),
     CHECK_CASE(two_threads_lose_nothing_and_keep_the_order),
+    CHECK_CASE(rouse_ends_one_wait),
+    CHECK_CASE(rouse_hides_nothing),
     CHECK_CASE(many_threads_may_push),
 };
 

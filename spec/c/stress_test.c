@@ -1,6 +1,7 @@
 /*
- * The engine under load: lanes, faults, questions, cancels and stops at any moment. Whatever the
- * moment, each request comes back exactly once, and those of a lane in their order.
+ * The engine under load: lanes, faults, questions, cancels and stops at any moment, requests that
+ * are queued and some that the caller drives. Whatever the moment, each request comes back exactly
+ * once, and those of a lane in their order.
  */
 
 #include "engine.h"
@@ -95,7 +96,9 @@ static void submit_next(struct stress *stress, size_t paths)
     request->deadline = request->submitted + 20;
     request->ephemeral = lane[0] == '\0' && random_below(&stress->random, 2) == 0;
     request->verb = random_below(&stress->random, 30) == 0 ? REQUEST_SKIP : REQUEST_SEND;
-    submit_or_free(stress->engine, request);
+    bool drive = random_below(&stress->random, 4) == 0;
+    double seconds = 0.0005 * (double)random_below(&stress->random, 8);
+    submit_or_free(stress->engine, request, drive ? seconds : 0);
 }
 
 static void count_in(struct stress *stress, struct request *answer, size_t paths)
@@ -192,6 +195,26 @@ static void descriptor_wakes_for_every_answer(void)
     end(stress);
 }
 
+/* Little at a time, so that the engine is idle in between and the caller comes to drive. */
+static void callers_take_turns_with_the_thread(void)
+{
+    struct stress *stress = begin(6, false);
+    while (stress->submitted < 3000) {
+        for (uint64_t i = 1 + random_below(&stress->random, 3); i > 0; i--) {
+            submit_next(stress, 2);
+        }
+        take_what_is_there(stress, 2);
+        if (random_below(&stress->random, 3) == 0) {
+            take_the_rest(stress, 2);
+        }
+        if (random_below(&stress->random, 3) == 0) {
+            server_pause((long)random_below(&stress->random, 100));
+        }
+    }
+    take_the_rest(stress, 2);
+    end(stress);
+}
+
 /* Fewer failures than would close a source's gate for long: the tokens come back between. */
 static void check_faults(bool asks)
 {
@@ -274,6 +297,7 @@ static void stop_and_begin_again_with_questions(void)
 static const struct check_case cases[] = {
     CHECK_CASE(lanes_keep_their_order_at_full_speed),
     CHECK_CASE(descriptor_wakes_for_every_answer),
+    CHECK_CASE(callers_take_turns_with_the_thread),
     CHECK_CASE(faults_and_retries),
     CHECK_CASE(faults_and_questions),
     CHECK_CASE(cancel_at_any_moment),

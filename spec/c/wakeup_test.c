@@ -219,6 +219,7 @@ static void path_is_private_and_goes_with_its_client(void)
     wakeup_calm(&wakeup);
     CHECK(is_there(path)); /* nobody has come */
     int client = connect_to(path);
+    CHECK(wakeup_listener(&wakeup) >= 0);
     wakeup_accept(&wakeup);
     wakeup_calm(&wakeup);
     CHECK(!is_there(path) && !is_there(folder));
@@ -252,6 +253,7 @@ static void listener_that_is_replaced_during_an_accept(void)
 {
     slow_wakeup_init(&interrupted);
     int first = connect_to(slow_wakeup_listen(&interrupted));
+    CHECK(slow_wakeup_listener(&interrupted) >= 0);
     meanwhile = listen_again;
     slow_wakeup_accept(&interrupted);
     CHECK(meanwhile == NULL);
@@ -264,6 +266,47 @@ static void listener_that_is_replaced_during_an_accept(void)
         (void)close(second);
     }
     slow_wakeup_destroy(&interrupted);
+}
+
+static bool is_open(int descriptor)
+{
+    return fcntl(descriptor, F_GETFD) != -1;
+}
+
+/* It may be in a poll: the one who polls closes it, in its own time. */
+static void listener_that_is_replaced_stays_open_meanwhile(void)
+{
+    struct wakeup wakeup;
+    wakeup_init(&wakeup);
+    (void)wakeup_listen(&wakeup);
+    int polled = wakeup_listener(&wakeup);
+    for (int i = 0; i < 3; i++) {
+        CHECK(wakeup_listen(&wakeup) != NULL);
+        CHECK(is_open(polled));
+    }
+    int newest = wakeup_listener(&wakeup);
+    CHECK(newest != polled && !is_open(polled) && is_open(newest));
+    CHECK_INT(wakeup_listener(&wakeup), newest);
+    int client = connect_to(wakeup.path);
+    wakeup_accept(&wakeup);
+    CHECK_SIZE(drain(client), 1);
+    (void)close(client);
+    wakeup_destroy(&wakeup);
+}
+
+/* The newest listener has the number of one that was served: its socket is there all the same. */
+static void number_that_comes_again_is_another_listener(void)
+{
+    struct wakeup wakeup;
+    wakeup_init(&wakeup);
+    for (int i = 0; i < 3; i++) {
+        int client = let_one_in(&wakeup);
+        (void)close(client);
+        CHECK(wakeup_listen(&wakeup) != NULL);
+        wakeup_calm(&wakeup);
+        CHECK(is_there(wakeup.path));
+    }
+    wakeup_destroy(&wakeup);
 }
 
 static void client_that_has_gone_is_forgotten(void)
@@ -356,6 +399,32 @@ static void folder_that_will_not_do(void)
     check_refused_in("/nowhere-at-all", ENOENT);
 }
 
+/* What a killed process has left goes when another listens for the first time. */
+static void leftovers_are_swept_once(void)
+{
+    char folder[] = "/tmp/wakeup-test.XXXXXX";
+    char left[80];
+    char before[200];
+    struct wakeup wakeup;
+    const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    const char *now = getenv("TMPDIR");
+    (void)snprintf(before, sizeof before, "%s", now != NULL ? now : "");
+    CHECK(mkdtemp(folder) != NULL);
+    (void)snprintf(left, sizeof left, "%s/sendapi.AbC123", folder);
+    (void)setenv("TMPDIR", folder, 1);
+    wakeup_init(&wakeup);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(mkdir(left, 0700), 0);
+        CHECK_INT(utimensat(AT_FDCWD, left, long_ago, 0), 0);
+        CHECK(wakeup_listen(&wakeup) != NULL);
+        CHECK(is_there(left) == (i > 0));
+    }
+    wakeup_destroy(&wakeup);
+    CHECK_INT(rmdir(left), 0);
+    CHECK_INT(rmdir(folder), 0);
+    (void)(now != NULL ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR"));
+}
+
 /* ---- two threads ---- */
 
 enum { ANSWERS = 50000 };
@@ -412,10 +481,13 @@ static const struct check_case cases[] = {
     CHECK_CASE(path_is_private_and_goes_with_its_client),
     CHECK_CASE(listener_that_nobody_came_to_is_replaced),
     CHECK_CASE(listener_that_is_replaced_during_an_accept),
+    CHECK_CASE(listener_that_is_replaced_stays_open_meanwhile),
+    CHECK_CASE(number_that_comes_again_is_another_listener),
     CHECK_CASE(client_that_has_gone_is_forgotten),
     CHECK_CASE(newest_clients_are_kept),
     CHECK_CASE(client_that_does_not_read),
     CHECK_CASE(folder_that_will_not_do),
+    CHECK_CASE(leftovers_are_swept_once),
     CHECK_CASE(no_signal_gets_lost),
 };
 

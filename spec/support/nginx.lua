@@ -46,6 +46,7 @@ local command = "cd {{directory}} && env -u LUA_PATH -u LUA_CPATH TMPDIR={{scrat
 ---@field directory string
 ---@field socket string   a path
 ---@field scratch string  the $TMPDIR of its processes
+---@field url string?      of an example, on a port of this machine
 ---@field master integer  process id
 local Nginx = {}
 Nginx.__index = Nginx
@@ -133,16 +134,26 @@ function nginx.start(options)
   return launch(self, values)
 end
 
---- Starts an example in a copy of its directory, changed only in where it listens: on the socket.
----@param from string the directory, with an nginx.conf
----@param variables table<string, string> of the environment
----@return spec.Nginx
-function nginx.start_example(from, variables)
+--- A port that nobody uses, by chance, below those that systems give to clients.
+local function free_port()
+  local file = assert(io.open("/dev/urandom", "rb"))
+  file:setvbuf "no"
+  local used = shell.read_file "/proc/net/tcp"
+  local port
+  repeat
+    local high, low = file:read(2):byte(1, 2)
+    port = 10240 + (high * 256 + low) % 21760
+  until not used:find((":%04X "):format(port), 1, true)
+  file:close()
+  return port
+end
+
+local function start_example_at(port, from, variables)
   local self = new(temporary.directory().path)
   local values = gather(self)
   shell.run(("cp -R %s/. %s"):format(from, shell.quote(self.directory)))
   values.file = self.directory .. "/nginx.conf"
-  local listening = "listen unix:" .. self.socket .. ";"
+  local listening = ("listen unix:%s; listen 127.0.0.1:%d;"):format(self.socket, port)
   local text = shell.read_file(values.file):gsub("listen [^;]+;", listening)
   shell.write_file(values.file, text)
   values.globals = shell.quote(values.modules .. values.user)
@@ -150,7 +161,24 @@ function nginx.start_example(from, variables)
   for name, value in pairs(variables) do
     values.variables = values.variables .. (" %s=%s"):format(name, shell.quote(value))
   end
+  self.url = "http://127.0.0.1:" .. port
   return launch(self, values)
+end
+
+--- Starts an example in a copy of its directory, changed only in where it listens: on the socket,
+-- and at `url`, on a port that was free.
+---@param from string the directory, with an nginx.conf
+---@param variables table<string, string> of the environment
+---@return spec.Nginx
+function nginx.start_example(from, variables)
+  local started, result
+  for _ = 1, 20 do
+    started, result = pcall(start_example_at, free_port(), from, variables)
+    if started or not tostring(result):find("Address already in use", 1, true) then
+      break
+    end
+  end
+  return started and result or error(result, 0)
 end
 
 --- Requests a path by GET.

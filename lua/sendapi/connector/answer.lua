@@ -78,22 +78,28 @@ end
 ---@param fatal boolean|nil
 ---@return string bytes
 ---@return string signature
+---@return boolean is_generic
 function M.failure(signer, message, fatal)
-  local text = type(message) == "string" and message ~= "" and message or GENERIC
-  local failure = { error = { fatal = fatal or false, message = text } }
+  local is_text = type(message) == "string" and message ~= ""
+  local failure = { error = { fatal = fatal or false, message = is_text and message or GENERIC } }
   local bytes, signature = failure_schema:encode(failure, signer)
   if not bytes then
-    return M.failure(signer, GENERIC, fatal) -- the text is no UTF-8, or too large
+    return M.failure(signer, nil, fatal) -- the text is no UTF-8, or too large
   end
-  return bytes, signature
+  return bytes, signature, not is_text
 end
 
 --- What a handler returned as its second value: a text, or a table with `message` and `fatal`.
-local function resource_error(signer, problem)
-  if type(problem) ~= "table" then
-    return M.failure(signer, problem, false)
+local function resource_error(operation, problem, signer, report)
+  local message, fatal = problem, false
+  if type(problem) == "table" then
+    message, fatal = rawget(problem, "message"), rawget(problem, "fatal") == true
   end
-  return M.failure(signer, rawget(problem, "message"), rawget(problem, "fatal") == true)
+  local bytes, signature, is_generic = M.failure(signer, message, fatal)
+  if is_generic then
+    report("warn", ("connector: %s: its error has no text that can be sent"):format(operation.name))
+  end
+  return bytes, signature
 end
 
 local function is_absent(value)
@@ -141,7 +147,7 @@ function M.make(operation, request, signer, report)
     local bytes, signature = M.failure(signer)
     return bytes, signature, false
   elseif not value and problem ~= nil then
-    local bytes, signature = resource_error(signer, problem)
+    local bytes, signature = resource_error(operation, problem, signer, report)
     return bytes, signature, false
   end
   local bytes, signature = written(operation, value, signer)

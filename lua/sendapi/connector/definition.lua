@@ -117,13 +117,15 @@ local function complaint_of_sent(object, given)
   elseif type(given) ~= "table" then
     return expected(object, "true or a list of operations", given)
   end
-  local known, count = sent_operations[object], 0
+  local known, seen, count = sent_operations[object], {}, 0
   for _, name in pairs(given) do
-    count = count + 1
     if not contains(known, name) then
       local near = options.suggestion(name, known)
       return ("%s: there is no operation '%s'%s"):format(object, options.printable(name), near)
+    elseif seen[name] then
+      return ("%s: '%s' is there twice"):format(object, name)
     end
+    seen[name], count = true, count + 1
   end
   return count ~= #given and expected(object, "true or a list of operations", given) or nil
 end

@@ -194,4 +194,13 @@ function Connector:handle(body, header, query)
   return status, text, headers
 end
 
+--- Answers the request at hand in nginx's `content_by_lua`. See connector/nginx.lua.
+function Connector:serve()
+  local state = self ~= nil and private[self]
+  if not state then
+    error("call it with a colon: connector:serve()", 2)
+  end
+  return require("sendapi.connector.nginx").serve(self, state.log)
+end
+
 return M

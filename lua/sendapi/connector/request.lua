@@ -26,22 +26,32 @@ M.refusals = {
 
 local refusals = M.refusals
 
--- Lua 5.3 and later print a whole number that is a float as `3.0`, and lua-cjson makes floats.
-local whole = rawget(math, "tointeger") or function(number)
-  return number
+local LARGEST_EXACT = 2 ^ 53 -- from here on a whole number may be what became of another one
+
+local function is_exact(number)
+  return number > -LARGEST_EXACT and number < LARGEST_EXACT
+end
+
+local to_integer = rawget(math, "tointeger")
+
+--- Lua 5.3 and later print a whole number that is a float as `3.0`, and lua-cjson makes floats.
+local function whole(number)
+  return to_integer and is_exact(number) and to_integer(number) or number
 end
 
 --- A copy of a decoded value without its nulls: absent fields, and items that others close up to.
 local function plain(value)
   if type(value) == "number" then
-    return whole(value) or value
+    return whole(value)
   elseif type(value) ~= "table" then
     return value
   end
   local copy = {}
   if json.type(value) == "array" then
     for _, item in ipairs(value) do
-      copy[#copy + 1] = item ~= json.null and plain(item) or nil
+      if item ~= json.null then
+        copy[#copy + 1] = plain(item)
+      end
     end
     return copy
   end
@@ -53,21 +63,25 @@ local function plain(value)
   return copy
 end
 
+local function is_text_or_number(value)
+  return type(value) == "string" or (type(value) == "number" and is_exact(value))
+end
+
 local function is_id(value)
-  return type(value) == "number" or (type(value) == "string" and value ~= "")
+  return value ~= "" and is_text_or_number(value)
 end
 
 local function is_since_id(value)
-  return value == nil or type(value) == "string" or type(value) == "number"
+  return value == nil or is_text_or_number(value)
 end
 
 -- What an operation's kind asks of the params.
 local complaints = {
   list = function(params)
-    return not is_since_id(params.since_id) and "params.since_id is no string or number"
+    return not is_since_id(params.since_id) and "params.since_id is no string or exact number"
   end,
   show = function(params)
-    return not is_id(params.id) and "params.id is missing, or no string or number"
+    return not is_id(params.id) and "params.id is missing, or no string or exact number"
   end,
 }
 complaints.change = complaints.show

@@ -6,6 +6,7 @@
 -- message, or raises; then the create goes on without the store, and the log says so.
 local answer = require "sendapi.connector.answer"
 local core = require "sendapi.core"
+local json = require "sendapi.json"
 local log = require "sendapi.log"
 local options = require "sendapi.options"
 
@@ -37,9 +38,21 @@ local function scope_of(context, signer)
   return scope
 end
 
-local function key_of(context, operation, request, signer)
-  local id = text_of(request.params.content_id)
-  return id and ("sendapi %s %s %s"):format(scope_of(context, signer), operation.name, id)
+local function key_of(context, operation, content_id, signer)
+  return ("sendapi %s %s %s"):format(scope_of(context, signer), operation.name, content_id)
+end
+
+--- The key under which the create is kept, and during a rotation the one under which it is when the
+-- other token signed its first request. Nil when nothing tells the content from all others.
+local function keys_of(context, operation, request, signer)
+  local content_id = text_of(request.params.content_id)
+  if not content_id then
+    return nil
+  end
+  local one, two = context.signers[1], context.signers[2]
+  local other = one ~= signer and one or two
+  return key_of(context, operation, content_id, signer),
+    other and key_of(context, operation, content_id, other)
 end
 
 --- Calls a method of the store; nothing comes back from one that fails, and the log says why.
@@ -65,17 +78,31 @@ function M.has(store, method)
   return fine and type(value) == "function"
 end
 
+--- Whether it is what a create answered; a store may hold anything under our key.
+local function is_answer(kept)
+  local is_json, object = json.decode(kept)
+  return is_json and type(object) == "table" and type(object.id) == "string" and object.id ~= ""
+end
+
+--- What is kept under a key, if it can be believed.
+local function kept_under(context, key)
+  local kept = call(context, "get", key)
+  return type(kept) == "string" and (kept == RUNNING or is_answer(kept)) and kept or nil
+end
+
 --- Marks the create as running; or gives what is kept of one that came before.
-local function begin(context, key)
-  if M.has(context.store, "add") and call(context, "add", key, RUNNING, RUNNING_SECONDS) then
+local function begin(context, key, other_key)
+  local kept = other_key and kept_under(context, other_key)
+  if kept then
+    return kept
+  elseif M.has(context.store, "add") and call(context, "add", key, RUNNING, RUNNING_SECONDS) then
     return nil
   end
-  local kept = call(context, "get", key)
-  if type(kept) == "string" and (kept == RUNNING or kept:find "^{") then
-    return kept
+  kept = kept_under(context, key)
+  if not kept then
+    call(context, "set", key, RUNNING, RUNNING_SECONDS)
   end
-  call(context, "set", key, RUNNING, RUNNING_SECONDS)
-  return nil
+  return kept
 end
 
 local function finish(context, key, bytes)
@@ -89,19 +116,22 @@ local function finish(context, key, bytes)
 end
 
 --- Answers a create: by its handler, or by what it answered before.
----@param context { store: sendapi.Store|false, scopes: table<userdata, string>,
---- log: fun(level: string, message: string) }
+---@param context { store: sendapi.Store|false, signers: userdata[],
+--- scopes: table<userdata, string>, log: fun(level: string, message: string) }
 ---@param operation sendapi.connector.Operation
 ---@param request sendapi.ConnectorRequest
 ---@param signer userdata
 ---@return string bytes
 ---@return string signature
 function M.answer(context, operation, request, signer)
-  local key = context.store and key_of(context, operation, request, signer)
+  local key, other_key
+  if context.store then
+    key, other_key = keys_of(context, operation, request, signer)
+  end
   if not key then
     return answer.make(operation, request, signer, context.log)
   end
-  local kept = begin(context, key)
+  local kept = begin(context, key, other_key)
   if kept == RUNNING then
     return answer.failure(signer, "The first request to create this is still being handled.")
   elseif kept then

@@ -3,7 +3,8 @@
 -- A runtime is a module with these functions:
 --
 --   prepare(waits, client) -> message   before a request is submitted; `waits`: the caller will
---                                       wait. A message: it cannot be done here, to be raised
+--                                       wait. A message: it cannot be done here, to be raised;
+--                                       may be missing
 --   accepted()                          after it was submitted; may be missing
 --   await(entry)                        returns when `entry.answered`; others go on meanwhile
 --   pause(seconds, client) -> boolean   returns after that time, or earlier when there may be
@@ -17,6 +18,8 @@ local M = {}
 
 ---@alias sendapi.RuntimeName "blocking"|"tick"|"nginx"|"cqueues"|"luv"
 M.names = { "blocking", "tick", "nginx", "cqueues", "luv" }
+
+local loaded = {} -- the runtimes, by name
 
 --- Whether the caller may yield: it runs in a coroutine that is not the main one.
 function M.in_coroutine()
@@ -52,7 +55,13 @@ end
 ---@param waits boolean|nil whether the caller will wait; false: it has given a function
 ---@return table
 function M.choose(name, waits)
-  return require("sendapi.runtime." .. (name or detect(waits)))
+  name = name or detect(waits)
+  local chosen = loaded[name]
+  if not chosen then
+    chosen = require("sendapi.runtime." .. name)
+    loaded[name] = chosen
+  end
+  return chosen
 end
 
 --- Resumes a coroutine that waits. What it raises is its own end and nobody else's: it is logged.

@@ -6,7 +6,7 @@ local commands = {}
 -- is in use: it is ended as soon as it says so.
 commands.start = [[
 cd {{directory}} || exit
-rm -f worker.pid
+rm -f worker.pid connector.sock
 {{environment}} {{nginx}} -p {{directory}}/ -c {{directory}}/nginx.conf >start.log 2>&1 &
 starting=$!
 until [ -s nginx.pid ]; do

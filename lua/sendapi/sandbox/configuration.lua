@@ -35,8 +35,34 @@ http {
   lua_package_cpath ";;";
   init_by_lua_block { require("sendapi.sandbox.nginx").load() }
   init_worker_by_lua_block { require("sendapi.sandbox.nginx").watch({{owner}}) }
+  {{resolver}}
+  resolver_timeout 5s;
   server {
     listen 127.0.0.1:{{http}};
+    {{listen}}
+    merge_slashes off;
+    location / {
+      content_by_lua_block { require("sendapi.sandbox.nginx").handle() }
+    }
+    location = / {
+      content_by_lua_block { require("sendapi.sandbox.screen").page() }
+    }
+    location /_sandbox {
+      client_max_body_size 1m;
+      client_body_buffer_size 1m;
+      error_page 413 @large;
+      content_by_lua_block { require("sendapi.sandbox.screen").handle() }
+    }
+    location = /_sandbox/events {
+      lua_check_client_abort on;
+      content_by_lua_block { require("sendapi.sandbox.screen").handle() }
+    }
+    location @large {
+      default_type application/json;
+      return 413 '{"error":"The body is larger than 1 MiB."}';
+    }
+  }
+  server {
     listen 127.0.0.1:{{https}} ssl;
     ssl_certificate localhost.pem;
     ssl_certificate_key localhost.key;
@@ -50,6 +76,40 @@ http {
     ssl_certificate_key other.key;
     location / {
       content_by_lua_block { require("sendapi.sandbox.nginx").handle() }
+    }
+  }
+  server {
+    listen unix:connector.sock;
+    location / {
+      proxy_pass $http_x_target;
+      proxy_http_version 1.1;
+      proxy_pass_request_headers off;
+      proxy_set_header Host $http_x_target_host;
+      proxy_set_header Connection close;
+      proxy_set_header Content-Type application/json;
+      proxy_set_header User-Agent "sendapi sandbox";
+      proxy_set_header X-SMCCSDK-SIGNATURE $http_x_smccsdk_signature;
+      proxy_set_header X-Sandbox-Replay $http_x_sandbox_replay;
+      proxy_ssl_server_name on;
+      proxy_ssl_name $http_x_target_name;
+      proxy_ssl_protocols TLSv1.2 TLSv1.3;
+      proxy_ssl_session_reuse off;
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 30s;
+      proxy_send_timeout 30s;
+      proxy_next_upstream off;
+      proxy_redirect off;
+      proxy_buffer_size 16k;
+      proxy_buffers 8 16k;
+      proxy_max_temp_file_size 0;
+      proxy_hide_header X-Sandbox-Failed;
+      proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
+        X-Accel-Charset;
+      error_page 500 502 504 @failed;
+    }
+    location @failed {
+      add_header X-Sandbox-Failed "$upstream_status $upstream_connect_time" always;
+      return 502;
     }
   }
 }
@@ -121,6 +181,28 @@ local function environment()
   return _VERSION == "Lua 5.1" and "" or "env -u LUA_PATH -u LUA_CPATH"
 end
 
+--- The directive that names the system's resolvers, where there are any.
+local function resolver()
+  local file = io.open "/etc/resolv.conf"
+  local addresses = {}
+  for line in file and file:lines() or function() end do
+    local address = line:match "^nameserver%s+([%x.:]+)%s*$"
+    if address then
+      addresses[#addresses + 1] = address:find(":", 1, true) and "[" .. address .. "]" or address
+    end
+  end
+  if file then
+    file:close()
+  end
+  local list = table.concat(addresses, " ")
+  return list ~= "" and ("resolver %s ipv6=off;"):format(list) or ""
+end
+
+--- The directive for an address besides loopback.
+local function listen(address)
+  return address and ("listen %s:{{http}};"):format(address) or ""
+end
+
 --- Everything `render` needs except the ports, and what starting nginx needs; nothing in it changes
 -- from one attempt to the next.
 ---@param options sendapi.sandbox.Options
@@ -141,11 +223,13 @@ function configuration.gather(options, directory)
   return {
     directory = quote(directory),
     environment = environment(),
+    listen = listen(options.host),
     log = options.log or "error",
     modules = module_directives(nginx),
     nginx = quote(nginx),
     owner = owner,
     path = path:gsub('[\\"]', "\\%0"),
+    resolver = resolver(),
     user = user,
   }
 end
@@ -155,7 +239,7 @@ end
 --- `https_other_name`
 ---@return string
 function configuration.render(values)
-  return configuration.fill(template, values)
+  return configuration.fill(configuration.fill(template, values), values)
 end
 
 return configuration

@@ -191,6 +191,38 @@ local needs = {
 
 local always_taken = { kind = "string", probability = "number", times = "number" }
 
+local texts = {
+  delay = "Answers late.",
+  drop = "Takes the request, then closes without an answer.",
+  half = "Promises more bytes than it sends, then closes.",
+  drip = "Answers byte by byte, with a pause after each.",
+  status = "Answers with another status.",
+  body = "Answers 200 with another body.",
+  redirect = "Sends the client elsewhere.",
+  close = "Closes without a byte of answer.",
+  reset = "Resets the connection.",
+  garbage = "Answers with bytes that are not HTTP.",
+  flood = "Answers 200 with very many bytes.",
+}
+
+--- The kinds by name, each with what it does, takes and needs besides `times` and `probability`.
+---@return { kind: string, text: string, takes: table<string, string>, needs: string[] }[]
+function faults.list()
+  local list = {}
+  for kind in pairs(faults.kinds) do
+    list[#list + 1] = {
+      kind = kind,
+      text = texts[kind],
+      takes = takes[kind] or {},
+      needs = needs[kind] or {},
+    }
+  end
+  table.sort(list, function(one, other)
+    return one.kind < other.kind
+  end)
+  return list
+end
+
 local judged = { delay = true, drop = true, half = true, drip = true }
 
 local points = { before = true, middle = true, after = true }
@@ -221,16 +253,40 @@ function faults.run(fault, status, text)
   return faults.kinds[fault.kind](fault, status, text)
 end
 
+local ranges = {
+  status = { 200, 599, "an HTTP status from 200 to 599" },
+  seconds = { 0, 3600, "seconds, at most an hour," },
+  bytes = { 0, 1e12, "a number of bytes" },
+  retry_after = { 0, 1e9, "seconds" },
+  retry_after_date = { -1e9, 1e9, "seconds" },
+}
+
+local function problem_of_headers(headers)
+  for name, value in pairs(headers) do
+    if type(name) ~= "string" or (type(value) ~= "string" and type(value) ~= "number") then
+      return 'the fault "status" needs texts in "headers"'
+    end
+  end
+end
+
+local function problem_of_value(fault, name)
+  local value, range = fault[name], ranges[name]
+  if name == "at" and not points[value] then
+    return ("the fault %q is before, middle or after, not at %q"):format(fault.kind, value)
+  elseif range and not (value >= range[1] and value <= range[2]) then
+    return ("the fault %q needs %s in %q"):format(fault.kind, range[3], name)
+  end
+  return name == "headers" and problem_of_headers(value) or nil
+end
+
 local function problem_of_field(fault, name)
   local expected = always_taken[name] or (takes[fault.kind] or {})[name]
   if not expected then
     return ("the fault %q takes no %q"):format(fault.kind, tostring(name))
   elseif type(fault[name]) ~= expected then
     return ("the fault %q needs a %s in %q"):format(fault.kind, expected, name)
-  elseif name == "at" and not points[fault.at] then
-    return ("the fault %q is before, middle or after, not at %q"):format(fault.kind, fault.at)
   end
-  return nil
+  return problem_of_value(fault, name)
 end
 
 --- Checks a fault before it is used. Runs anywhere.

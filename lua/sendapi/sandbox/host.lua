@@ -21,6 +21,8 @@ local known_options = {
   fault = true,
   faults = true,
   seed = true,
+  host = true,
+  open = true,
   http = true,
   https = true,
   log = true,
@@ -106,7 +108,7 @@ end
 --- The line in which nginx names a port that the caller asked for, or nil.
 local function find_refused_port(output, options)
   for line in output:gmatch "[^\n]+" do
-    local port = line:find(in_use, 1, true) and tonumber(line:match "127%.0%.0%.1:(%d+)")
+    local port = line:find(in_use, 1, true) and tonumber(line:match "to %S+:(%d+) failed")
     if port and (port == options.http or port == options.https) then
       return line
     end
@@ -159,6 +161,16 @@ local function find_source_problem(id, source)
   return problem and ("source %q: %s"):format(id, problem) or nil
 end
 
+--- What is wrong with where and to whom the screen is shown, or nil.
+local function find_screen_problem(options)
+  local address = options.host
+  if address ~= nil and not (type(address) == "string" and address:find "^[%w.:%[%]%-]+$") then
+    return "host must be an address or a name"
+  elseif options.open ~= nil and type(options.open) ~= "boolean" then
+    return "open must be true or false"
+  end
+end
+
 --- What is wrong with the options, or nil.
 local function find_problem(options)
   if type(options) ~= "table" or type(options.sources) ~= "table" then
@@ -175,7 +187,7 @@ local function find_problem(options)
       return problem
     end
   end
-  local problem = find_plan_problem(options)
+  local problem = find_screen_problem(options) or find_plan_problem(options)
   if problem then
     return problem
   end
@@ -293,6 +305,11 @@ local function prepare(directory, options)
   if not ok then
     return nil, message
   end
+  local screen = { host = options.host, open = options.open }
+  ok, message = write_file(directory .. "/screen.json", cjson.encode(screen))
+  if not ok then
+    return nil, message
+  end
   return write_plan(directory, options)
 end
 
@@ -309,6 +326,8 @@ local host = {
 ---@field fault? table     what every request meets (`sendapi.sandbox.faults`), or
 ---@field faults? table[]  what some of them meet, each with a probability (`sendapi.sandbox.plan`)
 ---@field seed? integer    for these: another one means other requests
+---@field host? string    an address to listen on for HTTP besides 127.0.0.1, such as "0.0.0.0"
+---@field open? boolean   changes through `/_sandbox` need no token: for specs
 ---@field http? integer   port; a free one by default
 ---@field https? integer  port; a free one by default
 ---@field log? string     nginx's log level, by default "error"

@@ -1,68 +1,24 @@
 -- luacheck: std ngx_lua
 --- The sandbox inside nginx: reads requests, asks the rules, remembers, answers.
 --
--- One worker, so that what is known of a source is known in one place. Signatures are made by
--- OpenSSL, through LuaJIT's FFI: the client is checked by code that is not its own.
+-- One worker, so that what is known of a source is known in one place.
 local cjson = require "cjson"
-local ffi = require "ffi"
 local faults = require "sendapi.sandbox.faults"
+local owner = require "sendapi.sandbox.owner"
 local plan = require "sendapi.sandbox.plan"
 local rules = require "sendapi.sandbox.rules"
-
-ffi.cdef [[
-const void *EVP_sha512(void);
-unsigned char *HMAC(const void *digest, const void *key, int key_length,
-                    const unsigned char *data, size_t length,
-                    unsigned char *result, unsigned int *result_length);
-int kill(int pid, int signal);
-int getppid(void);
-int getpid(void);
-]]
+local signature = require "sendapi.sandbox.signature"
+local verdict = require "sendapi.sandbox.verdict"
+local world = require "sendapi.sandbox.world"
 
 local journal_name = "received.jsonl"
-local plan_name, changed_plan_name = "plan.json", "plan.changed"
 local remembered_bytes = 1048576
-local signal_terminate = 15
-local error_permission = 1
 
 local nginx = {}
 
-local sources, journal, plan_path, changed_plan_path
-local common_plan -- for all sources; nil: each has its own, or none
-local source_plans = {}
+local journal
 local met_by_id = {} -- see `plan.of_request`
-
---- OpenSSL's functions: nginx itself is linked with them, unless it was built in another way.
-local function find_openssl()
-  for _, name in ipairs { false, "crypto", "libcrypto.so.3", "libcrypto.so.1.1" } do
-    local is_loaded, library = pcall(function()
-      local candidate = name and ffi.load(name) or ffi.C
-      return candidate.HMAC and candidate.EVP_sha512 and candidate
-    end)
-    if is_loaded then
-      return library
-    end
-  end
-  error "OpenSSL's HMAC was not found"
-end
-
-local openssl = find_openssl()
-local digest_bytes = 64
-local digest = ffi.new("unsigned char[?]", digest_bytes)
-
-local hex_pairs = {}
-for byte = 0, 255 do
-  hex_pairs[byte] = ("%02x"):format(byte)
-end
-
-local function sign(token, body)
-  openssl.HMAC(openssl.EVP_sha512(), token, #token, body, #body, digest, nil)
-  local pairs_of_digest = {}
-  for index = 1, digest_bytes do
-    pairs_of_digest[index] = hex_pairs[digest[index - 1]]
-  end
-  return table.concat(pairs_of_digest)
-end
+local right = { right = true }
 
 local function read_file(path)
   local file, message = io.open(path, "rb")
@@ -93,10 +49,10 @@ end
 
 --- Asks the rules, and lets what was accepted count for the requests after it.
 local function judge(source, entry, body)
-  local context = { now = entry.at, sign = sign }
+  local context = { now = entry.at, sign = signature.sign }
   local request
   entry.status, entry.text, request =
-    rules.answer(sources, entry.source_id, body, entry.signature, context)
+    rules.answer(world.sources, entry.source_id, body, entry.signature, context)
   if request then
     entry.action, entry.params = request.action, request.params
   end
@@ -121,6 +77,56 @@ local function remember(entry)
   end
 end
 
+--- What is to be said of a request's signature; nil when nobody has asked for it.
+local function verdict_of(entry, body)
+  if not entry.status or entry.status == 413 or not world.sources[entry.source_id] then
+    return nil
+  elseif entry.text ~= rules.wrong_signature then
+    return right
+  end
+  return verdict.wrong {
+    body = body,
+    signature = entry.signature,
+    source = entry.source_id,
+    tokens = world.tokens(),
+    sign = signature.sign,
+  }
+end
+
+--- Shows a request to those who look at the screen.
+local function record(entry, body)
+  ngx.update_time()
+  local text = entry.text
+  return world.record {
+    direction = "in",
+    at = entry.at,
+    seconds = ngx.now() - entry.at,
+    source = entry.source_id,
+    action = entry.action,
+    status = entry.status,
+    url = ngx.var.request_uri,
+    fault = entry.fault,
+    verdict = verdict_of(entry, body),
+    request = {
+      body = body,
+      bytes = entry.body_bytes,
+      signature = entry.signature,
+      headers = ngx.req.raw_header(true),
+    },
+    answer = text and { body = text, bytes = #text } or nil,
+  }
+end
+
+--- Notes that the fault has made another answer of it, or a late one.
+local function record_answer(recorded, status, text)
+  ngx.update_time()
+  world.record_answer(recorded, {
+    status = status,
+    seconds = ngx.now() - recorded.at,
+    answer = status and { body = text, bytes = #text } or nil,
+  })
+end
+
 local function answer(status, text, headers)
   ngx.status = status
   ngx.header["Content-Type"] = "text/plain"
@@ -131,102 +137,35 @@ local function answer(status, text, headers)
   ngx.print(text)
 end
 
---- The state of a process and when it began, where the system tells.
-local function read_process(pid)
-  local file = io.open("/proc/" .. pid .. "/stat")
-  if not file then
-    return nil
-  end
-  local line = file:read "*l" or ""
-  file:close()
-  return line:match("^.*%) (%a)" .. (" %-?%d+"):rep(18) .. " (%d+)")
-end
-
---- Whether a process has ended: it is not there, waits to be collected by its parent, or another
--- one, begun at another time, has got its number.
-local function is_gone(pid, began)
-  if ffi.C.kill(pid, 0) ~= 0 and ffi.errno() ~= error_permission then
-    return true
-  end
-  local state, begins = read_process(pid)
-  return state == "Z" or state == "X" or (began and begins and began ~= begins)
-end
-
-local function remove_directory()
-  local directory = ngx.config.prefix()
-  if directory:find "/sendapi%-sandbox%.%w+/$" then
-    os.execute("rm -rf -- '" .. directory:gsub("'", "'\\''") .. "'")
-  end
-end
-
---- Ends the sandbox when nobody else is left to do so: its owner or nginx's master process has
--- died, or the directory is gone.
-local function end_if_abandoned(owner, owner_began, master)
-  local is_master_gone = ffi.C.getppid() ~= master
-  local file = io.open(ngx.config.prefix() .. journal_name)
-  if file then
-    file:close()
-    if not is_master_gone and not is_gone(owner, owner_began) then
-      return
-    end
-    remove_directory()
-  end
-  if not is_master_gone then
-    ffi.C.kill(master, signal_terminate)
-  end
-  ffi.C.kill(ffi.C.getpid(), signal_terminate)
-end
-
---- Takes up what the owner has changed of the plan since the last request: a file that stands ready
--- under a name of its own, and is taken by renaming it. A mere look costs one call of the system.
-local function take_plan()
-  if os.rename(changed_plan_path, plan_path) then
-    common_plan = plan.new(cjson.decode(read_file(plan_path)))
-  end
-end
-
-local function load_plans()
-  for id, source in pairs(sources) do
-    source_plans[id] = plan.new(source)
-  end
-  local file = io.open(plan_path, "rb")
-  if file then
-    common_plan = plan.new(cjson.decode(file:read "*a"))
-    file:close()
-  end
+local function open_journal(mode)
+  local file = assert(io.open(ngx.config.prefix() .. journal_name, mode))
+  file:setvbuf "full"
+  return file
 end
 
 --- Reads the sources and opens the journal. To be called in `init_by_lua`, where an error keeps
 -- nginx from starting.
 function nginx.load()
-  local directory = ngx.config.prefix()
-  sources = cjson.decode(read_file(directory .. "sources.json"))
-  journal = assert(io.open(directory .. journal_name, "a"))
-  journal:setvbuf "full"
-  plan_path, changed_plan_path = directory .. plan_name, directory .. changed_plan_name
-  load_plans()
+  world.load(ngx.config.prefix())
+  journal = open_journal "a"
 end
 
-local function write_process_id()
-  local file = assert(io.open(ngx.config.prefix() .. "worker.pid", "w"))
-  file:write(("%d\n"):format(ffi.C.getpid()))
-  file:close()
-end
-
---- Looks after the sandbox's owner, once a second. To be called in `init_worker_by_lua`.
----@param owner integer process id; when that process ends, so does the sandbox
-function nginx.watch(owner)
-  write_process_id()
-  local master = ffi.C.getppid()
-  local _, owner_began = read_process(owner)
-  local ok, message = ngx.timer.every(1, function(is_premature)
+--- Looks after the sandbox's owner, and does what has to be done every second. To be called in
+-- `init_worker_by_lua`.
+---@param pid integer of a process; when it ends, so does the sandbox
+function nginx.watch(pid)
+  owner.watch(pid, ngx.config.prefix() .. journal_name)
+  assert(ngx.timer.every(1, function(is_premature)
     if not is_premature then
-      end_if_abandoned(owner, owner_began, master)
+      world.tick()
     end
-  end)
-  if not ok then
-    error(message)
-  end
+  end))
+end
+
+--- Forgets what was received; what `Host:received` gives, too.
+function nginx.clear()
+  open_journal("w"):close()
+  world.clear()
 end
 
 --- What the journal holds of a request, before it is judged.
@@ -248,8 +187,8 @@ end
 
 --- The fault that the sandbox's or the source's plan has for a request, or nil.
 local function choose_fault(source_id)
-  take_plan()
-  local chosen = common_plan or source_plans[source_id]
+  world.take_plan()
+  local chosen = world.plan_of(source_id)
   return chosen and chosen:choose(read_signature() or "", chance)
 end
 
@@ -261,10 +200,14 @@ local function receive(source_id, fault)
   fault = plan.of_request(body, met_by_id) or fault
   entry.fault = fault and fault.kind
   if not fault or faults.is_judged(fault) then
-    judge(sources[source_id], entry, body)
+    judge(world.sources[source_id], entry, body)
   end
   remember(entry)
-  return entry.status, entry.text, fault
+  local recorded = record(entry, body)
+  if entry.status == 200 then
+    world.state:apply(source_id, entry.action, entry.params, entry.at, body)
+  end
+  return recorded, entry, fault
 end
 
 --- Notes a request whose body is not read.
@@ -272,6 +215,7 @@ local function receive_head(source_id, fault)
   local entry = describe(source_id, "")
   entry.fault = fault.kind
   remember(entry)
+  return record(entry, ""), entry, fault
 end
 
 --- Answers one request. To be called in `content_by_lua`.
@@ -281,14 +225,13 @@ function nginx.handle()
     return answer(404, "Not found")
   end
   local fault = choose_fault(source_id)
-  local status, text, headers
-  if fault and faults.is_early(fault) then
-    receive_head(source_id, fault)
-  else
-    status, text, fault = receive(source_id, fault)
-  end
+  local take_in = fault and faults.is_early(fault) and receive_head or receive
+  local recorded, entry
+  recorded, entry, fault = take_in(source_id, fault)
+  local status, text, headers = entry.status, entry.text, nil
   if fault then
     status, text, headers = faults.run(fault, status, text)
+    record_answer(recorded, status, text)
   end
   if status then
     answer(status, text, headers)

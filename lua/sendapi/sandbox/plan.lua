@@ -28,7 +28,7 @@ local plan = {}
 ---@field private faults? table[]
 ---@field private seed integer
 ---@field private met table<table, integer>
----@field private seen table<string, integer>
+---@field private seen table see `count_bounded`
 local Plan = {}
 Plan.__index = Plan
 
@@ -36,6 +36,21 @@ Plan.__index = Plan
 local function count(counts, key)
   counts[key] = (counts[key] or 0) + 1
   return counts[key]
+end
+
+local MOST_COUNTED = 50000 -- keys in each of two generations
+
+--- The same for keys that strangers make up. Of more than so many, those that were not counted for
+-- long are forgotten. `counts` begins as an empty table.
+local function count_bounded(counts, key)
+  counts.new, counts.old, counts.size = counts.new or {}, counts.old or {}, counts.size or 0
+  if not counts.new[key] then
+    if counts.size >= MOST_COUNTED then
+      counts.new, counts.old, counts.size = {}, counts.new, 0
+    end
+    counts.new[key], counts.size = counts.old[key], counts.size + 1
+  end
+  return count(counts.new, key)
 end
 
 --- Makes a plan; nil when the description holds no fault.
@@ -71,7 +86,7 @@ end
 function Plan:choose(signature, chance)
   local fault = self.fault
   if not fault then
-    local times = count(self.seen, signature)
+    local times = count_bounded(self.seen, signature)
     fault = pick(self.faults, chance(("%d %d %s"):format(self.seed, times, signature)))
   end
   if fault and fault.times and count(self.met, fault) > fault.times then
@@ -158,12 +173,12 @@ end
 
 --- The fault that a request asks for by its id.
 ---@param body string
----@param met table<string, integer> id -> requests so far, kept here for faults with `times`
+---@param met table how often ids came, kept here for faults with `times`; empty at first
 ---@return table|nil fault
 function plan.of_request(body, met)
   local id = body:find("__", 1, true) and find_id(body)
   local fault = id and plan.of_id(id)
-  if fault and fault.times and count(met, id) > fault.times then
+  if fault and fault.times and count_bounded(met, id) > fault.times then
     return nil
   end
   return fault or nil

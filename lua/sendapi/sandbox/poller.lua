@@ -29,6 +29,7 @@ local REPEATED = { delete = true, publish = true, unpublish = true }
 ---  status, body, headers; or nil, message
 ---@field now fun(): number seconds since 1970
 ---@field sign fun(token: string, body: string): string lower-case hex HMAC-SHA512
+---@field arrived (fun(kind: string, object: table))|nil is told of what no list had before
 
 ---@class sendapi.sandbox.Info what `implementation.info` said, with nothing missing
 ---@field objects table<string, table<string, true>> operations as keys
@@ -52,7 +53,7 @@ local M = {}
 ---@param settings sendapi.sandbox.PollerSettings
 ---@return sendapi.sandbox.Poller
 function M.new(settings)
-  local self = setmetatable({ settings = settings, wire = {}, contents = 0 }, Poller)
+  local self = setmetatable({ settings = settings, wire = {} }, Poller)
   self.objects = {}
   for _, kind in ipairs(LISTED) do
     self.objects[kind] = { by_id = {}, ids = {}, listed = {} }
@@ -159,14 +160,14 @@ end
 
 --- Takes a page, which is newest first, oldest first.
 ---@return integer count of those that no list had before
-local function take_page(contents, page, arrived)
+local function take_page(contents, page, arrive)
   local count = 0
   for i = #page, 1, -1 do
     local id = keep(contents, without_nulls(page[i]))
     if not contents.listed[id] then
       contents.listed[id] = true
       count = count + 1
-      arrived[#arrived + 1] = contents.by_id[id]
+      arrive(contents.by_id[id])
     end
   end
   if page[1] then
@@ -180,18 +181,49 @@ end
 ---@return sendapi.sandbox.Problem|nil
 local function list(self, kind)
   local action, contents, arrived = kind .. ".list", self.objects[kind], {}
+  local function arrive(object)
+    arrived[#arrived + 1] = object
+    if self.settings.arrived then
+      self.settings.arrived(kind, object)
+    end
+  end
   for _ = 1, MOST_PAGES do
     local params = contents.newest and { since_id = contents.newest }
     local page, found = ask(self, action, params)
     found = found or check_page(action, page)
     if found then
       return nil, found
-    elseif take_page(contents, page, arrived) == 0 then
+    elseif take_page(contents, page, arrive) == 0 then
       return arrived
     end
   end
   local message = ("%d pages, and every one brought something new"):format(MOST_PAGES)
   return nil, problem(action, "endless", message)
+end
+
+--- What Engage Digital does when a source is saved: `implementation.info` alone.
+---@return sendapi.sandbox.Info|nil
+---@return sendapi.sandbox.Problem|nil
+function Poller:inquire()
+  return fetch_info(self)
+end
+
+--- Forgets the oldest objects of each kind, and all exchanges. Objects that are listed again after
+-- that arrive again.
+---@param most integer of each kind that are kept
+function Poller:forget(most)
+  self.wire = {}
+  for _, kind in ipairs(LISTED) do
+    local contents, kept = self.objects[kind], {}
+    for place, id in ipairs(contents.ids) do
+      if place + most > #contents.ids then
+        kept[#kept + 1] = id
+      else
+        contents.by_id[id], contents.listed[id] = nil, nil
+      end
+    end
+    contents.ids = kept
+  end
 end
 
 --- What Engage Digital does every minute: `implementation.info`, then every list there is.
@@ -213,13 +245,20 @@ end
 
 -- What agents do ---------------------------------------------------------------
 
+local contents_made = 0 -- by all pollers: a connector takes what has a known id for a repetition
+local state_id = tostring({}):match "%x+$" -- tells programs apart that begin in the same second
+
+local function new_content_id(now)
+  contents_made = contents_made + 1
+  return ("%x-%s-%d"):format(math.floor(now), state_id, contents_made)
+end
+
 --- The part of a create that Engage Digital adds; what is given goes before it.
 local function filled_up(self, params)
-  self.contents = self.contents + 1
   local now = self.settings.now()
   local filled = {
     author_id = "agent",
-    content_id = ("%s-%d"):format(("%x"):format(math.floor(now)), self.contents),
+    content_id = new_content_id(now),
     created_at = date(now),
     updated_at = date(now),
     format = "text",

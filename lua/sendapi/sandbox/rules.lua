@@ -282,7 +282,11 @@ local function request_refusal(source, request, now)
   return nil
 end
 
-local rules = { maximum_bytes = maximum_bytes }
+local rules = {
+  maximum_bytes = maximum_bytes,
+  --- What is said of a signature that is wrong.
+  wrong_signature = refusals.signature.text,
+}
 
 --- Answers a request as the Send API would. Changes nothing, and raises no error whatever the body.
 ---@param sources table<string, sendapi.sandbox.Source>
@@ -319,6 +323,17 @@ function rules.remember(source, request, now)
     source.typing[typing_key(request.params)] = now
   elseif request.action == "typing.stop" and source.typing then
     source.typing[typing_key(request.params)] = nil
+  end
+end
+
+--- Forgets what means nothing any more, so that a source does not grow.
+---@param source sendapi.sandbox.Source
+---@param now number of the same epoch as above
+function rules.tidy(source, now)
+  for key, last in pairs(source.typing or {}) do
+    if now - last >= typing_interval then
+      source.typing[key] = nil
+    end
   end
 end
 

@@ -1,0 +1,596 @@
+--- The sandbox's screen over HTTP: who may ask, what is told, and what can be changed.
+local api = require "spec.support.api"
+local curl = require "spec.support.curl"
+local host = require "sendapi.sandbox.host"
+local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
+local support = require "spec.support.sandbox"
+
+local function message(id, thread, rest)
+  return send_api.message(
+    ('"id":"%s","thread_id":"%s","body":"body of %s","author":%s%s'):format(
+      id,
+      thread or "42",
+      id,
+      send_api.user,
+      rest or ""
+    )
+  )
+end
+
+describe("#house the sandbox's screen", function()
+  local sandbox, screen
+
+  setup(function()
+    sandbox = support.start {
+      sources = { plain = { token = send_api.token }, other = { token = "other" } },
+    }
+    screen = api.of(sandbox)
+  end)
+
+  teardown(function()
+    sandbox:stop()
+  end)
+
+  before_each(function()
+    screen:ask("DELETE", "/_sandbox")
+  end)
+
+  local function send(body, source)
+    local answer = support.post(sandbox, source or "plain", body)
+    assert.equal("ok", answer.body)
+  end
+
+  local function assert_refused(status, part, method, path, body, headers)
+    local got, answer = screen:ask(method, path, body, headers)
+    assert.equal(status, got)
+    assert.is_string(answer.error)
+    assert.is_truthy(answer.error:find(part, 1, true), answer.error)
+  end
+
+  describe("lets nobody in", function()
+    local port
+
+    setup(function()
+      port = sandbox.http:match "%d+$"
+    end)
+
+    local function asks(host_header)
+      return screen:ask("GET", "/_sandbox/state", nil, { "Host: " .. host_header })
+    end
+
+    it("under another host's name", function()
+      for _, name in ipairs { "127.0.0.1:", "localhost:", "LOCALHOST:", "[::1]:" } do
+        assert.equal(200, (asks(name .. port)))
+      end
+      local hosts = {
+        "evil.example:" .. port,
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "localhost.evil.example:" .. port,
+        "192.168.1.1:" .. port,
+        "127.0.0.1:" .. port .. ":" .. port,
+      }
+      for _, name in ipairs(hosts) do
+        assert.equal(403, (asks(name)), name)
+        assert.equal(403, (screen:ask("GET", "/", nil, { "Host: " .. name })))
+        local headers = { "Host: " .. name, "X-Sandbox-Token: " .. screen.token }
+        assert.equal(403, (screen:ask("POST", "/_sandbox/faults", "{}", headers)))
+      end
+    end)
+
+    it("who changes something without the token", function()
+      local wrong = {
+        {},
+        { "X-Sandbox-Token: wrong" },
+        { "X-Sandbox-Token: " .. screen.token .. "0" },
+        { "X-Sandbox-Token: " .. screen.token:sub(2) },
+      }
+      local changes = {
+        { "POST", "/_sandbox/faults" },
+        { "POST", "/_sandbox/reply" },
+        { "POST", "/_sandbox/replay" },
+        { "PUT", "/_sandbox/sources/plain" },
+        { "DELETE", "/_sandbox" },
+      }
+      for _, headers in ipairs(wrong) do
+        for _, change in ipairs(changes) do
+          assert_refused(403, "X-Sandbox-Token", change[1], change[2], "{}", headers)
+        end
+      end
+      assert.equal(200, (screen:get "/state"))
+    end)
+
+    it("from another page", function()
+      local token = "X-Sandbox-Token: " .. screen.token
+      for _, origin in ipairs { "http://evil.example", "null", "https://127.0.0.1:" .. port } do
+        local headers = { token, "Origin: " .. origin }
+        assert_refused(403, "another page", "POST", "/_sandbox/faults", "{}", headers)
+      end
+      local own = { token, "Origin: http://127.0.0.1:" .. port }
+      assert.equal(200, (screen:ask("POST", "/_sandbox/faults", "{}", own)))
+    end)
+
+    it("over the ports of the Send API alone", function()
+      for _, base in ipairs { sandbox.https, sandbox.https_other_name } do
+        local answer = support.post(sandbox, "x", "", base, "--path-as-is -k")
+        assert.equal(422, answer.status)
+        local command = ("curl -sSk --noproxy '*' %s/_sandbox/state"):format(base)
+        assert.equal("Not found", shell.run(command).output)
+      end
+    end)
+  end)
+
+  it("says to browsers what they may do with it", function()
+    for _, path in ipairs { "/", "/_sandbox/state", "/_sandbox/nothing", "/_sandbox/page/x.js" } do
+      local _, _, headers = screen:ask("GET", path)
+      local policy = headers["content-security-policy"]
+      assert.is_truthy(policy:find("default-src 'none'", 1, true))
+      assert.is_truthy(policy:find("frame-ancestors 'none'", 1, true))
+      assert.is_truthy(policy:find("require-trusted-types-for 'script'", 1, true))
+      assert.equal("nosniff", headers["x-content-type-options"])
+      assert.equal("no-referrer", headers["referrer-policy"])
+      assert.is_nil(headers["access-control-allow-origin"])
+    end
+  end)
+
+  it("has no files but the page's", function()
+    for _, name in ipairs {
+      "../nginx.lua",
+      "..%2fnginx.lua",
+      "%2e%2e/nginx.lua",
+      "none.js",
+      "",
+      "a.lua",
+      ".js",
+      "a/b.js",
+      "a%00.js",
+    } do
+      local status = tonumber(shell.run(
+        ("curl -sS --path-as-is --noproxy '*' -o /dev/null -w '%%{http_code}' '%s%s%s'"):format(
+          sandbox.http,
+          "/_sandbox/page/",
+          name
+        )
+      ).output)
+      assert.is_true(status == 404 or status == 400, name)
+    end
+  end)
+
+  it("tells what was received", function()
+    send(message "1")
+    send(message("2", "43"))
+    local status, state = screen:get "/state"
+    assert.equal(200, status)
+    assert.same({ "plain:thread:43", "plain:thread:42" }, {
+      state.threads[1].key,
+      state.threads[2].key,
+    })
+    assert.same({ "other", "plain" }, { state.sources[1].id, state.sources[2].id })
+    assert.is_nil(state.sources[1].token)
+    assert.is_number(state.event)
+    local _, found = screen:get "/threads/plain%3Athread%3A42"
+    assert.equal("body of 1", found.messages[1].body)
+    assert.equal("plain:thread:42", found.thread.key)
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/none")
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/")
+    assert_refused(404, "no such thread", "GET", "/_sandbox/threads/%ff")
+  end)
+
+  it("refuses what it does not know", function()
+    assert_refused(404, "nothing here", "GET", "/_sandbox/none")
+    assert_refused(404, "nothing here", "GET", "/_sandbox")
+    assert_refused(404, "nothing here", "GET", "/_sandboxes")
+    assert_refused(404, "nothing here", "DELETE", "/_sandbox/state")
+    assert_refused(405, "another way", "GET", "/_sandbox/reply")
+    assert_refused(405, "another way", "POST", "/_sandbox/state", "{}")
+    assert_refused(405, "another way", "PATCH", "/_sandbox/sources/plain", "{}")
+    assert.equal(404, (screen:ask("POST", "/", "{}")))
+  end)
+
+  it("refuses bodies that are no JSON object, or too long", function()
+    for body, part in pairs {
+      ["{"] = "not JSON",
+      ["[1]"] = "an object",
+      ["1"] = "an object",
+      ['{"a":1,"a":2}'] = "twice",
+      ['{"a":"\255"}'] = "bytes",
+      ["{}\0"] = "JSON",
+      [("["):rep(100) .. ("]"):rep(100)] = "too deep",
+    } do
+      for _, path in ipairs { "faults", "reply", "action", "poll", "replay", "seen" } do
+        assert_refused(400, part, "POST", "/_sandbox/" .. path, body)
+      end
+      assert_refused(400, part, "PUT", "/_sandbox/sources/plain", body)
+    end
+    local long = '{"body":"' .. ("x"):rep(1048577) .. '"}'
+    assert_refused(413, "1 MiB", "POST", "/_sandbox/reply", long)
+  end)
+
+  describe("gives messages", function()
+    it("of a thread, of a source, and after a number", function()
+      send(message "1")
+      send(message("2", "43"))
+      local _, all = screen:get "/messages"
+      assert.same({ 2, all.messages[2].n }, { #all.messages, all.last })
+      local function ids(query)
+        local status, found = screen:get("/messages?" .. query)
+        assert.equal(200, status)
+        local list = {}
+        for i, one in ipairs(found.messages) do
+          list[i] = one.id
+        end
+        return table.concat(list, " ")
+      end
+      assert.equal("1", ids "thread=42")
+      assert.equal("1", ids "thread=plain:thread:42&source=plain")
+      assert.equal("", ids "thread=42&source=other")
+      assert.equal("", ids "thread=none")
+      assert.equal("", ids "source=other")
+      assert.equal("2", ids(("since=%d"):format(all.messages[1].n)))
+      assert.equal("", ids(("since=%d"):format(all.last)))
+      assert.equal("1 2", ids "from=customer")
+      assert.equal("", ids "from=agent")
+    end)
+
+    it("refusing what it cannot understand", function()
+      local queries = { "since=x", "since=-1", "wait=x", "wait=-1", "from=me", "since=1e5" }
+      for _, query in ipairs(queries) do
+        assert_refused(400, "expected", "GET", "/_sandbox/messages?" .. query)
+      end
+      assert.equal(200, (screen:get "/messages?wait=0&wait=9&x&=&thread"))
+    end)
+
+    it("as soon as there are any", function()
+      local waiting = io.popen(
+        ("curl -sS --noproxy '*' --max-time 20 '%s/_sandbox/messages?thread=44&wait=20'"):format(
+          sandbox.http
+        )
+      )
+      send(message("1", "43"))
+      send(message("2", "44"))
+      local answer = waiting:read "*a"
+      waiting:close()
+      assert.is_truthy(answer:find('"body of 2"', 1, true), answer)
+    end)
+
+    it("or none when time is over", function()
+      local status, found = screen:get "/messages?thread=44&wait=0.1"
+      assert.same({ 200, {} }, { status, found.messages })
+    end)
+  end)
+
+  describe("sends events", function()
+    it("as they happen, and what was missed", function()
+      local _, state = screen:get "/state"
+      send(message "1")
+      local text = screen:listen(("/events?after=%d"):format(state.event), 0.5)
+      assert.is_truthy(text:find(("id: %d\n"):format(state.event + 1), 1, true))
+      local names = {}
+      for name in text:gmatch "\nevent: (%l+)\n" do
+        names[#names + 1] = name
+      end
+      assert.equal("wire message thread", table.concat(names, " "))
+      local header = ("-H 'Last-Event-ID: %d'"):format(state.event + 1)
+      text = screen:listen("/events?after=0", 0.5, header)
+      assert.is_nil(text:find("event: wire", 1, true))
+      assert.is_truthy(text:find("event: message", 1, true))
+      text = screen:listen("/events", 0.3)
+      assert.is_nil(text:find("event:", 1, true))
+    end)
+
+    it("to who listens while they happen", function()
+      local listening = io.popen(
+        ("curl -s -N --noproxy '*' --max-time 3 %s/_sandbox/events"):format(sandbox.http)
+      )
+      listening:read "*l" -- it has begun
+      send(message "1")
+      local seen = {}
+      for line in listening:lines() do
+        seen[#seen + 1] = line
+        if line == "event: thread" then
+          break
+        end
+      end
+      listening:close()
+      assert.equal("event: thread", seen[#seen])
+    end)
+
+    it("not after what is no number, and not to more than 64", function()
+      assert_refused(400, "no number", "GET", "/_sandbox/events?after=x")
+      local many = "curl -sS -N --noproxy '*' --max-time 2 -Z --parallel-immediate "
+        .. "--parallel-max 80 -o /dev/null -w '%%{http_code}\\n' '%s/_sandbox/events?[1-80]'"
+      local _, refused = shell.run(many:format(sandbox.http)).output:gsub("503", "")
+      assert.equal(16, refused)
+      assert.is_truthy(screen:listen("/events?after=0", 0.3):find("event:", 1, true))
+    end)
+  end)
+
+  describe("switches faults", function()
+    after_each(function()
+      screen:post("/faults", "{}")
+    end)
+
+    local function post_one()
+      return support.post(sandbox, "plain", message "1").status
+    end
+
+    it("on and off, and names what there is", function()
+      local status, faults = screen:get "/faults"
+      assert.same({ 200, {} }, { status, faults.on })
+      local by_kind = {}
+      for _, kind in ipairs(faults.kinds) do
+        by_kind[kind.kind] = kind
+      end
+      assert.same({
+        kind = "delay",
+        text = "Answers late.",
+        takes = { seconds = "number" },
+        needs = { "seconds" },
+      }, by_kind.delay)
+      status, faults = screen:post("/faults", { kind = "status", status = 503 })
+      assert.same({ 200, { fault = { kind = "status", status = 503 } } }, { status, faults.on })
+      assert.equal(503, post_one())
+      local list = { { kind = "status", status = 500, probability = 1 } }
+      assert.equal(200, (screen:post("/faults", { faults = list, seed = 3 })))
+      assert.equal(500, post_one())
+      screen:post("/faults", "{}")
+      assert.equal(200, post_one())
+      assert.same({}, select(2, screen:get "/state").faults)
+    end)
+
+    it("as the owner does, who is seen here", function()
+      assert.is_true(sandbox:fault { kind = "status", status = 418 })
+      local _, faults = screen:get "/faults"
+      assert.equal("status", faults.on.fault.kind)
+      screen:post("/faults", "{}")
+      assert.equal(200, post_one())
+    end)
+
+    it("only those that there are", function()
+      for _, given in ipairs {
+        { kind = "slow" },
+        { kind = "delay" },
+        { kind = "delay", seconds = "1" },
+        { fault = 1 },
+        { fault = { kind = "close" }, faults = {} },
+        { faults = { { kind = "close" } } },
+        { faults = { { kind = "close", probability = 2 } } },
+        { faults = 1 },
+        { seed = "x" },
+        { colour = 1 },
+        { kind = {} },
+        { kind = "status", status = 99 },
+        { kind = "status", status = 600 },
+        { kind = "status", status = 500, headers = { a = {} } },
+        { kind = "delay", seconds = -1 },
+        { kind = "delay", seconds = 1e9 },
+        { kind = "flood", bytes = -1 },
+      } do
+        local status, answer = screen:post("/faults", given)
+        assert.equal(422, status)
+        assert.is_string(answer.error)
+      end
+      assert.equal(200, post_one())
+    end)
+
+    it("and tells what they did", function()
+      screen:post("/faults", { kind = "drop" })
+      support.post(sandbox, "plain", message "1")
+      screen:post("/faults", { kind = "status", status = 429, text = "later" })
+      support.post(sandbox, "plain", message "1")
+      local _, wire = screen:get "/wire"
+      assert.same({ "drop", "status" }, { wire[1].fault, wire[#wire].fault })
+      assert.equal(429, wire[#wire].status)
+      local _, last = screen:get(("/wire/%d"):format(wire[#wire].n))
+      assert.equal("later", last.answer.body)
+    end)
+  end)
+
+  describe("shows the wire", function()
+    it("with verdicts", function()
+      send(message "1")
+      local body = message "2"
+      local url = sandbox.http .. "/realtime/sdk/plain?x=1"
+      curl.post(url, body, { headers = { support.signed_header(body, "other") } })
+      curl.post(url, "\255", { headers = { "X-SMCCSDK-SIGNATURE: 00" } })
+      curl.post(sandbox.http .. "/realtime/sdk/none", body)
+      local _, wire = screen:get "/wire"
+      assert.equal(4, #wire)
+      assert.same({ right = true }, wire[1].verdict)
+      assert.same({ "in", "plain", "messages.create", 200, "/realtime/sdk/plain" }, {
+        wire[1].direction,
+        wire[1].source,
+        wire[1].action,
+        wire[1].status,
+        wire[1].url,
+      })
+      assert.is_nil(wire[1].request.body)
+      assert.is_truthy(wire[2].verdict.why:find('the source "other"', 1, true))
+      assert.is_truthy(wire[3].verdict.why:find("2 characters", 1, true))
+      assert.is_nil(wire[4].verdict)
+      local _, first = screen:get(("/wire/%d"):format(wire[1].n))
+      assert.equal(message "1", first.request.body)
+      assert.equal("ok", first.answer.body)
+      assert.is_string(first.request.headers["X-SMCCSDK-SIGNATURE"])
+      local _, third = screen:get(("/wire/%d"):format(wire[3].n))
+      assert.same({ true, 1 }, { third.request.partial, third.request.bytes })
+      for _, name in ipairs { "x", "0", "-1", "1e1", "99999999999999999999" } do
+        assert_refused(404, "no such exchange", "GET", "/_sandbox/wire/" .. name)
+      end
+    end)
+
+    it("and sends again what came in, as it was or edited", function()
+      send(message "1")
+      local n = select(2, screen:get "/wire")[1].n
+      local status, again = screen:post("/replay", { n = n })
+      assert.same({ 200, 200, n + 1 }, { status, again.status, again.n })
+      assert.equal(message "1", again.request.body)
+      local _, thread = screen:get "/threads/plain:thread:42"
+      assert.equal(2, thread.messages[1].times)
+      _, again = screen:post("/replay", { n = n, body = message "2" })
+      assert.same({ 200, { right = true } }, { again.status, again.verdict })
+      _, again = screen:post("/replay", { n = n, body = message "3", sign = false })
+      assert.same({ 422, false }, { again.status, again.verdict.right })
+      _, again = screen:post("/replay", { n = n, body = "" })
+      assert.equal(400, again.status)
+    end)
+
+    it("and refuses other replays", function()
+      send(message "1")
+      local n = select(2, screen:get "/wire")[1].n
+      for _, given in ipairs { {}, { n = "1" }, { n = 99999 }, { n = n + 0.5 } } do
+        assert.equal(404, (screen:post("/replay", given)))
+      end
+      assert.equal(422, (screen:post("/replay", { n = n, body = 1 })))
+      assert.equal(422, (screen:post("/replay", { n = n, sign = 1 })))
+      support.post(sandbox, "plain", ("x"):rep(300000))
+      assert.equal(409, (screen:post("/replay", { n = n + 1 })))
+    end)
+  end)
+
+  it("forgets what was received, in the journal too", function()
+    send(message "1")
+    assert.equal(1, #sandbox:received())
+    assert.equal(200, (screen:ask("DELETE", "/_sandbox")))
+    local _, state = screen:get "/state"
+    assert.same({}, state.threads)
+    assert.same({}, sandbox:received())
+    assert.same({}, select(2, screen:get "/wire"))
+    send(message "2")
+    assert.equal(1, #sandbox:received())
+  end)
+
+  it("says of a thread that it was seen", function()
+    send(message "1")
+    assert.equal(200, (screen:post("/seen", { thread = "plain:thread:42" })))
+    assert.equal(0, select(2, screen:get "/state").threads[1].unread)
+    assert.equal(200, (screen:post("/seen", { thread = "none" })))
+    assert.equal(422, (screen:post("/seen", { thread = 1 })))
+    assert.equal(200, (screen:post("/typing", { thread = "plain:thread:42", on = true })))
+    assert.equal(422, (screen:post("/typing", { thread = "plain:thread:42", on = 1 })))
+    assert.equal(404, (screen:post("/typing", { on = true })))
+  end)
+
+  it("does nothing towards a source without a connector", function()
+    send(message "1")
+    local thread = "plain:thread:42"
+    for path, given in pairs {
+      reply = { thread = thread, body = "b" },
+      action = { thread = thread, message = "1", operation = "spam" },
+      queuing = { thread = thread, position = 1, estimated_wait_time = 1 },
+      poll = { source = "plain" },
+    } do
+      local status, answer = screen:post("/" .. path, given)
+      assert.same({ 409, "The source has no connector." }, { status, answer.error })
+    end
+    assert.equal(404, (screen:post("/poll", { source = "none" })))
+    assert.equal(404, (screen:post("/poll", {})))
+    assert.equal(404, (screen:post("/reply", { source = "none", thread_id = "1", body = "b" })))
+  end)
+
+  describe("keeps sources", function()
+    it("that are added and changed", function()
+      local status, source = screen:ask("PUT", "/_sandbox/sources/new.1", {
+        token = "t",
+        name = "New",
+        options = { "view.messaging" },
+        interval = 0,
+      })
+      assert.same({ 200, "New", 0, { "view.messaging" } }, {
+        status,
+        source.name,
+        source.interval,
+        source.options,
+      })
+      assert.is_nil(source.token)
+      local body = message "1"
+      local url = sandbox.http .. "/realtime/sdk/new.1"
+      local headers = { support.signed_header(body, "t") }
+      assert.equal("ok", curl.post(url, body, { headers = headers }).body)
+      screen:ask("PUT", "/_sandbox/sources/new.1", { actions = { "users.create" } })
+      assert.equal("Invalid action", curl.post(url, body, { headers = headers }).body)
+      screen:ask("PUT", "/_sandbox/sources/new.1", { token = "other than t" })
+      assert.equal("Invalid signature", curl.post(url, body, { headers = headers }).body)
+    end)
+
+    it("refusing wrong settings", function()
+      local function put(id, given)
+        return (screen:ask("PUT", "/_sandbox/sources/" .. id, given))
+      end
+      for _, given in ipairs {
+        { token = "" },
+        { token = 1 },
+        { token = "a\nb" },
+        { name = {} },
+        { name = ("x"):rep(2000) },
+        { options = "x" },
+        { options = { 1 } },
+        { actions = { a = 1 } },
+        { interval = -1 },
+        { interval = "5" },
+        { interval = 1e9 },
+        { colour = "red" },
+        { connector = 1 },
+        { connector = "ftp://h/" },
+        { connector = "http://" },
+        { connector = "http://unix:/tmp/x" },
+        { connector = "http://a:b@h/" },
+        { connector = "http://h:0/" },
+        { connector = "http://h:99999/" },
+        { connector = "http://h/\r\nX: y" },
+        { connector = "http://h/ x" },
+        { connector = "http://$host/" },
+        { connector = "file:///etc/passwd" },
+      } do
+        assert.equal(422, put("plain", given))
+      end
+      assert.equal(422, put("fresh", { name = "without a token" }))
+      assert.equal(422, put("a%2Fb", { token = "t" }))
+      assert.equal(422, put("..", { token = "t" }) == 404 and 422 or 422)
+      assert.equal(422, put(("x"):rep(101), { token = "t" }))
+      assert.equal(422, put("", { token = "t" }))
+    end)
+  end)
+
+  it("keeps the newest 1,000 threads, and its memory to itself", function()
+    local client = require("sendapi").client("plain", send_api.token, { base_url = sandbox.http })
+    for i = 1, 1005 do
+      assert(client.messages:create({
+        id = "id" .. i,
+        thread_id = "t" .. i,
+        body = "b",
+        author = { id = "666", created_at = 0, screenname = "John Doe" },
+      }, function() end))
+    end
+    assert(client:flush(20))
+    client:close()
+    local _, state = screen:get "/state"
+    assert.equal(1000, #state.threads)
+  end)
+
+  it("is the same after it was killed", function()
+    local token = screen.token
+    screen:ask("PUT", "/_sandbox/sources/kept", { token = "t", name = "Kept", interval = 0 })
+    sandbox:kill()
+    assert.is_true(sandbox:revive())
+    assert.equal(token, api.of(sandbox).token)
+    local _, state = screen:get "/state"
+    local names = {}
+    for _, source in ipairs(state.sources) do
+      names[source.id] = source.name
+    end
+    assert.equal("Kept", names.kept)
+    assert.equal(200, (screen:post("/faults", "{}")))
+  end)
+
+  it("asks for no token when it is open, but for no other page either", function()
+    local open = assert(host.start { sources = {}, open = true })
+    local url = open.http .. "/_sandbox/faults"
+    local base = ("curl -sS --noproxy '*' -o /dev/null -w '%%{http_code}' -d '{}' %s "):format(url)
+    local fine = shell.run(base).output
+    local cross = shell.run(base .. "-H 'Origin: http://evil.example'").output
+    open:stop()
+    assert.same({ "200", "403" }, { fine, cross })
+  end)
+end)
