@@ -1,4 +1,6 @@
 --- sendapi.sandbox, as users' own specs use it.
+local cjson = require "cjson"
+local core = require "sendapi.core"
 local encoding = require "spec.support.encoding"
 local journal = require "sendapi.sandbox.journal"
 local raising = require "spec.support.raising"
@@ -248,6 +250,28 @@ describe("sendapi.sandbox", function()
       made:stop()
     end)
 
+    it("shows it on the agent's screen, open to everybody if so", function()
+      local url = "http://127.0.0.1:1/connector"
+      local made = sendapi.sandbox { id = "a", connector = url, interval = 0, open = true }
+      assert(made:start())
+      local own = made:client()
+      assert(own.messages:create(message("1", "42")))
+      local function ask(path, method)
+        local at = made.base_url .. "/_sandbox" .. path
+        return assert(core.exchange { url = at, method = method }).body
+      end
+      local source = cjson.decode(ask "/state").sources[1]
+      assert.are.same({ "a", url, 0 }, { source.id, source.connector, source.interval })
+      assert.are.equal(1, #cjson.decode(ask "/messages?thread=42").messages)
+      assert(made:clear())
+      assert.are.equal(0, #cjson.decode(ask "/messages?thread=42").messages)
+      assert(own.messages:create(message("2", "42")))
+      assert.are.equal("{}", ask("", "DELETE"))
+      assert.are.same({}, made:received())
+      own:close()
+      made:stop()
+    end)
+
     it("does not change what it was given", function()
       local given = { sources = { a = {} } }
       sendapi.sandbox(given)
@@ -278,7 +302,7 @@ describe("sendapi.sandbox", function()
       made:stop()
       assert.is_false(is_there(directory .. "/nginx.conf"))
       assert.is_true(sandbox_support.are_gone(pids))
-      assert.are.same({}, { made.url, made.base_url, made.https_url, made.ca_file })
+      assert.are.same({}, { made.url, made.base_url, made.ca_file, made.screen_token })
       assert.are.equal("sendapi.Sandbox: not running", tostring(made))
       assert(made:start())
       assert.is_true(made:is_running())
@@ -289,10 +313,11 @@ describe("sendapi.sandbox", function()
       local made = sendapi.sandbox {}
       assert(made:start())
       local pids = sandbox_support.process_ids((made.ca_file:match "^(.*)/"))
-      shell.run("kill -TERM " .. pids[1])
+      shell.run("kill -s TERM " .. pids[1])
       assert.is_true(shell.wait_until(function()
         return not made:is_running()
       end, 30))
+      assert.is_nil((made:clear()))
       made:stop()
     end)
 

@@ -57,6 +57,7 @@ Runs Engage Digital's side on this machine, with an agent's screen, until Ctrl-C
   command:option("--token", "The source's access token, for this sandbox alone; one by chance.")
     :argname "TOKEN"
   command:option("--connector", "Where agents' replies go."):argname "URL"
+  command:flag("--open", "Let everybody change it over HTTP, without a token: for tests.")
   command:option("--option", "An option of the source, such as view.messaging; several times.")
     :argname("NAME")
     :count "*"
@@ -70,6 +71,7 @@ local NAMES = {
   id = "id",
   token = "token",
   connector = "connector",
+  open = "open",
 }
 
 --- The options of `sendapi.sandbox`: the command line's go before the file's.

@@ -9,6 +9,7 @@
 --
 -- It blocks where it waits, as specs do. It needs nginx with its Lua module, and openssl.
 local client = require "sendapi.client"
+local core = require "sendapi.core"
 local host = require "sendapi.sandbox.host"
 local journal = require "sendapi.sandbox.journal"
 local options_list = require "sendapi.options"
@@ -47,6 +48,7 @@ local M = {}
 ---@field base_url string|nil    for `sendapi.client` and for what speaks HTTP
 ---@field https_url string|nil   the same over TLS, whose authority is in
 ---@field ca_file string|nil
+---@field screen_token string|nil what changes through `/_sandbox` give as X-Sandbox-Token
 ---@field source_id string       of the only source, or of the first one by name
 ---@field token string           its access token
 ---@field sources table<string, sendapi.SandboxSource> all of them, complete
@@ -107,6 +109,15 @@ local function plain(message)
   return ("port %s cannot be had: %s"):format(port, reason)
 end
 
+local function read_line(path)
+  local file = io.open(path)
+  local line = file and file:read "*l"
+  if file then
+    file:close()
+  end
+  return line or ""
+end
+
 --- Starts it; when this returns, it accepts connections.
 ---@return true|nil
 ---@return string|nil message what failed
@@ -122,6 +133,7 @@ function Sandbox:start()
   state.host = running
   self.base_url, self.https_url = running.http, running.https
   self.url, self.ca_file = running.http .. "/", running.ca_file
+  self.screen_token = read_line(running.directory .. "/token")
   return true
 end
 
@@ -200,11 +212,22 @@ function Sandbox:received()
   return host_of(self, "received"):received()
 end
 
---- Forgets what was received.
+--- Forgets what was received, on the agent's screen, too.
 ---@return true|nil
 ---@return string|nil message
 function Sandbox:clear()
-  return host_of(self, "clear"):clear()
+  host_of(self, "clear")
+  local answer, message = core.exchange {
+    url = self.base_url .. "/_sandbox",
+    method = "DELETE",
+    headers = { "X-Sandbox-Token: " .. self.screen_token },
+  }
+  if not answer then
+    return nil, message
+  elseif answer.status ~= 200 then
+    return nil, ("status %d: %s"):format(answer.status, answer.body)
+  end
+  return true
 end
 
 --- Changes what happens to the requests from now on, of all sources. A wrong one raises an error.
@@ -226,7 +249,8 @@ function Sandbox:stop()
   local state = state_of(self, "stop")
   if state.host then
     state.host:stop()
-    state.host, self.url, self.base_url, self.https_url, self.ca_file = nil, nil, nil, nil, nil
+    state.host, self.url, self.base_url, self.https_url = nil, nil, nil, nil
+    self.ca_file, self.screen_token = nil, nil
   end
 end
 
