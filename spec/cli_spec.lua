@@ -50,6 +50,12 @@ describe("the sendapi command", function()
     assert_complaint(2, "too many arguments", run "sign body")
   end)
 
+  it("says in a line that a library is not there", function()
+    local result = run("--version", "LUA_PATH='lua/?.lua;lua/?/init.lua'")
+    assert.are.equal(1, result.status)
+    assert.matches("^sendapi: [^\n]*module 'argparse' not found\n$", result.errors)
+  end)
+
   describe("check", function()
     local running, base
 

@@ -17,4 +17,9 @@ end
 look_below(folder .. "/..") -- by make install
 look_below(folder .. "/../../../../../..") -- by LuaRocks, whose folder for it is deep down
 
-os.exit(require("sendapi.cli").main(arg), true)
+local is_there, cli = pcall(require, "sendapi.cli")
+if not is_there then
+  io.stderr:write("sendapi: ", (tostring(cli):gsub(":?\n.*", "")), "\n")
+  os.exit(1)
+end
+os.exit(cli.main(arg), true)
