@@ -44,6 +44,10 @@ deps: deps-test ## install what is missing to build, demo and test (the rest see
 deps-%:
 	@.ci/deps $*
 
+# Without a browser its checks are skipped.
+deps-browser:
+	@.ci/deps browser || true
+
 build: deps-build ## build for every Lua found, or for the one named by LUA=
 	+@$(SECOND) objects
 
@@ -56,8 +60,8 @@ demo: deps-demo ## send the documented examples to a sandbox on this machine
 	+@$(SECOND) -s objects LUA=$(ONE)
 	@eval "$$($(SECOND) -s env)" && $(ONE) examples/demo.lua
 
-test: deps-test ## run every test; the last line is `N passed, N failed`
-	+@$(SECOND) tested KINDS='units threads specs sanitized'
+test: deps-test $(if $(filter-out spec/browser/%,$(SPEC)),,deps-browser) ## run every test; the last line is `N passed, N failed`
+	+@$(SECOND) tested KINDS='units threads specs sanitized browser'
 
 test-asan: deps-test ## run the C units alone, under the sanitizers
 	+@$(SECOND) tested KINDS=units
@@ -148,4 +152,4 @@ $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
-.PHONY: objects floors tested nothing always
+.PHONY: deps-browser objects floors tested nothing always

@@ -464,6 +464,34 @@ describe("the sandbox's state", function()
     end
   end)
 
+  it("leaves out what cannot be said as JSON, or is very deep", function()
+    local deep = {}
+    for _ = 1, 40 do
+      deep = { deep }
+    end
+    for i, odd in ipairs { { type = math.huge }, { type = 0 / 0 }, { a = deep } } do
+      local more = { structured_content = odd, attachments = { odd }, author = odd }
+      local request = i == 3
+        and cjson.encode { action = "messages.create", params = message("d", "42", more) }
+      state:apply("plain", "messages.create", message("o" .. i, "42", more), 100, request or nil)
+    end
+    local found, messages = thread "plain:thread:42"
+    assert.equal(3, found.count)
+    for _, one in ipairs(messages) do
+      assert.same({ true, {} }, { one.partial, one.attachments })
+      assert.is_nil(one.structured_content or one.author)
+    end
+    state:source("plain", {
+      info = {
+        objects = {},
+        options = {},
+        locales = { default = { a = deep, b = "B", c = math.huge }, fr = deep, de = "x" },
+      },
+    })
+    local source = said(state:snapshot()).sources[1]
+    assert.same({ default = { b = "B" }, fr = {} }, source.info.locales)
+  end)
+
   it("finds messages by number, newest last", function()
     for i = 1, 3 do
       apply(message(tostring(i), "t" .. i))

@@ -2,22 +2,20 @@
 //
 //   node spec/browser/screen.js URL DIRECTORY
 //
-// URL is the page's, DIRECTORY gets the screenshots. Each check prints `ok NAME` or
-// `not ok NAME: why`; the exit status is 0 when all are ok. CHROMIUM names the browser, by default
-// /usr/bin/chromium; playwright-core is found as node finds modules (NODE_PATH).
+// URL is the page's, DIRECTORY gets the screenshots; checks.js says what else is given, and what is
+// printed.
 const assert = require("node:assert/strict");
 const crypto = require("node:crypto");
 const { execFileSync } = require("node:child_process");
-const fs = require("node:fs");
 const path = require("node:path");
-const { chromium } = require("playwright-core");
+const checks = require("./checks.js");
 const { Connector, sign } = require("./connector.js");
 const lowContrasts = require("./contrast.js");
 const { Relay } = require("./relay.js");
 
 const [, , address, directory] = process.argv;
 const base = address.replace(/\/$/, "");
-const patience = 20000; // milliseconds
+const { gone, patience, seen, until } = checks;
 const wide = { width: 1280, height: 800 };
 const narrow = { width: 390, height: 800 };
 
@@ -35,28 +33,7 @@ const problems = []; // what the page's console and the browser complain about
 const foreign = []; // requests to elsewhere
 
 let page, pageToken;
-let failures = 0;
-
-async function check(name, body) {
-  try {
-    await body();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`not ok ${name}: ${String(error.message).split("\n").slice(0, 6).join(" ")}`);
-    const file = path.join(directory, `failed-${name.replace(/\W+/g, "-")}.png`);
-    await page?.screenshot({ path: file }).catch(() => {});
-  }
-}
-
-/** Asks until what comes is true. */
-async function until(what, condition) {
-  const end = Date.now() + patience;
-  while (!(await condition())) {
-    assert.ok(Date.now() < end, `waited in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+const check = checks.checker(directory, () => (page ? [page] : []));
 
 // The interface.
 
@@ -106,8 +83,6 @@ const saveSource = (settings = {}) =>
 
 // The page.
 
-const seen = (locator) => locator.waitFor({ state: "visible", timeout: patience });
-const gone = (locator) => locator.waitFor({ state: "hidden", timeout: patience });
 const threadRow = (words) => page.locator("#threads .row", { hasText: words }).first();
 const message = (words) => page.locator("#log .message", { hasText: words }).last();
 const exchangeRow = (words) => page.locator("#exchanges .row", { hasText: words }).first();
@@ -120,19 +95,13 @@ async function openThread(words) {
 async function openPage(context, viewport) {
   const opened = await context.newPage();
   await opened.setViewportSize(viewport);
-  opened.on("console", (entry) => {
-    if (entry.type() === "error" || entry.type() === "warning") {
-      problems.push(`${entry.text()} ${entry.location().url}`);
-    }
-  });
-  opened.on("pageerror", (error) => problems.push(String(error)));
+  checks.watchProblems(opened, problems);
   opened.on("request", (request) => {
     if (!request.url().startsWith(base) && !/^(data|blob):/.test(request.url())) {
       foreign.push(request.url());
     }
   });
-  const response = await opened.goto(`${base}/`);
-  await opened.locator('#online[data-online="true"]').waitFor({ timeout: patience });
+  const response = await checks.openScreen(opened, `${base}/`);
   return { opened, response };
 }
 
@@ -689,10 +658,7 @@ async function checkTroubles() {
   });
 }
 
-async function main() {
-  fs.mkdirSync(directory, { recursive: true });
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+checks.withBrowser(async (browser) => {
   try {
     const permissions = ["clipboard-read", "clipboard-write"];
     const context = await browser.newContext({ permissions, locale: "en-GB" });
@@ -709,15 +675,6 @@ async function main() {
     await checkMany();
     await checkTroubles();
   } finally {
-    await browser.close();
     connector.stop();
   }
-}
-
-main().then(
-  () => process.exit(failures > 0 ? 1 : 0),
-  (error) => {
-    console.log(`not ok the whole run: ${error.stack}`);
-    process.exit(1);
-  },
-);
+});

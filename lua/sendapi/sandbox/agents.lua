@@ -39,6 +39,18 @@ function agents.new(world)
   }, Agents)
 end
 
+--- A copy that can be changed.
+local function copy_of(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local copy = {}
+  for name, item in next, value do
+    copy[name] = copy_of(item)
+  end
+  return copy
+end
+
 -- Exchanges -------------------------------------------------------------------
 
 --- What is wrong with an answer's signature; nil where none is asked for.
@@ -121,7 +133,7 @@ local function poller_of(self, id)
       now = ngx.now,
       exchange = exchange_of(self, id),
       arrived = function(kind, object)
-        self.state:take(id, kind, cjson.decode(cjson.encode(object)), ngx.now())
+        self.state:take(id, kind, copy_of(object), ngx.now())
       end,
     }
   end
@@ -274,7 +286,7 @@ local function params_of(self, thread, object, given)
 end
 
 local function shown_params(params)
-  local shown = cjson.decode(cjson.encode(params))
+  local shown = copy_of(params)
   shown.author = {
     id = "agent",
     screenname = params.sender_name or "Agent",
@@ -324,7 +336,7 @@ function Agents:act(thread, message, operation)
     id = id,
   })
   if answer and message then
-    self.state:changed(message, operation, cjson.decode(cjson.encode(answer)))
+    self.state:changed(message, operation, copy_of(answer))
   elseif answer then
     self.state:thread_changed(thread, operation, answer)
   end

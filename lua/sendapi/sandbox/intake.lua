@@ -8,6 +8,7 @@ local json = require "sendapi.json"
 local LONGEST_TEXT = 262144 -- bytes of a body, of a content
 local LARGEST = 524288 -- bytes of a message that is kept as a whole
 local LONGEST_NAME = 300 -- bytes of what is said of a user
+local DEEPEST = 32 -- arrays and objects within one another
 local MOST_USERS = 50 -- that a thread remembers
 local OVERHEAD = 1024 -- bytes that a message counts for besides its texts
 local LONGEST_REQUEST = 16384 -- bytes of one that is kept as it came
@@ -73,6 +74,39 @@ local FIELDS = {
   "title",
 }
 
+--- Whether a value can be written as JSON, at a depth that nobody minds.
+local function is_fit(value, depth)
+  if type(value) == "number" then
+    return value == value and value ~= math.huge and value ~= -math.huge
+  elseif type(value) ~= "table" then
+    return true
+  elseif depth == 0 then
+    return false
+  end
+  for _, item in next, value do
+    if not is_fit(item, depth - 1) then
+      return false
+    end
+  end
+  return true
+end
+
+--- The fields that are kept, those of them that can be told.
+---@return table params
+---@return boolean is_cut
+local function fields_of(given)
+  local params, is_cut = {}, false
+  for _, name in ipairs(FIELDS) do
+    local value = given[name]
+    if is_fit(value, DEEPEST) then
+      params[name] = value ~= cjson.null and value or nil
+    else
+      is_cut = true
+    end
+  end
+  return params, is_cut
+end
+
 local function without_large_content(attachment)
   local content = json.type(attachment) == "object" and attachment.content
   if type(content) == "string" and #content > LONGEST_TEXT then
@@ -90,17 +124,14 @@ local function least_of(params)
   }
 end
 
---- What is kept of a content: its fields, long texts cut, large files only by their size.
+--- What is kept of a content: its fields, long texts cut, large files only by their size. Fields
+-- that JSON cannot say, or that are very deep, are left out.
 ---@param given table its own from here on
 ---@return table params
 ---@return integer bytes what it counts for
 ---@return boolean is_cut
 function intake.content(given)
-  local params, is_cut = {}, false
-  for _, name in ipairs(FIELDS) do
-    local value = given[name]
-    params[name] = value ~= cjson.null and value or nil
-  end
+  local params, is_cut = fields_of(given)
   params.body = text(params.body)
   if params.body and #params.body > LONGEST_TEXT then
     params.body, is_cut = encode.excerpt(params.body, LONGEST_TEXT), true
@@ -166,8 +197,13 @@ end
 --- What is kept of a message's content.
 ---@param message sendapi.sandbox.MessageRecord
 ---@return table params
+---@return boolean is_cut whether there was more
 function intake.params(message)
-  return message.params or (intake.content(cjson.decode(message.request).params))
+  if message.params then
+    return message.params, message.is_cut
+  end
+  local params, _, is_cut = intake.content(cjson.decode(message.request).params)
+  return params, is_cut
 end
 
 --- Makes a message of what was received, which has an id; its thread is there then. A short request
@@ -214,7 +250,7 @@ end
 ---@param message sendapi.sandbox.MessageRecord
 ---@param given table
 function intake.update(conversations, message, given)
-  for name, value in next, intake.params(message) do
+  for name, value in next, (intake.params(message)) do
     if given[name] == nil or given[name] == cjson.null then
       given[name] = value
     end

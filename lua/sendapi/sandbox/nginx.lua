@@ -3,6 +3,7 @@
 --
 -- One worker, so that what is known of a source is known in one place.
 local cjson = require "cjson"
+local encode = require "sendapi.sandbox.encode"
 local faults = require "sendapi.sandbox.faults"
 local owner = require "sendapi.sandbox.owner"
 local plan = require "sendapi.sandbox.plan"
@@ -13,6 +14,7 @@ local world = require "sendapi.sandbox.world"
 
 local journal_name = "received.jsonl"
 local remembered_bytes = 1048576
+local longest_name = 100 -- bytes of an action on the screen
 
 local nginx = {}
 
@@ -65,8 +67,9 @@ end
 local function remember(entry)
   local is_encoded, line = pcall(cjson.encode, entry)
   if not is_encoded then
+    local params = entry.params
     entry.params = nil
-    line = cjson.encode(entry)
+    line, entry.params = cjson.encode(entry), params
   end
   local ok, message = journal:write(line, "\n")
   if ok then
@@ -93,6 +96,13 @@ local function verdict_of(entry, body)
   }
 end
 
+--- The action that a body names which the rules did not get to read, or nil.
+local function action_of(body)
+  local is_json, request = pcall(cjson.decode, #body <= remembered_bytes and body or "")
+  local action = is_json and type(request) == "table" and request.action
+  return type(action) == "string" and encode.excerpt(encode.utf8(action), longest_name) or nil
+end
+
 --- Shows a request to those who look at the screen.
 local function record(entry, body)
   ngx.update_time()
@@ -102,7 +112,7 @@ local function record(entry, body)
     at = entry.at,
     seconds = ngx.now() - entry.at,
     source = entry.source_id,
-    action = entry.action,
+    action = entry.action or action_of(body),
     status = entry.status,
     url = ngx.var.request_uri,
     fault = entry.fault,

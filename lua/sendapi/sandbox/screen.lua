@@ -122,7 +122,7 @@ local function read_order()
   if not body then
     return nil, 400, "Expected a body of JSON."
   end
-  local is_json, value = json.decode(body)
+  local is_json, value = json.decode_unambiguous(body)
   if not is_json then
     return nil, 400, "The body: " .. value .. "."
   elseif type(value) ~= "table" or json.type(value) ~= "object" then

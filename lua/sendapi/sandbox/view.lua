@@ -58,6 +58,15 @@ local function actions_of(source, kind, names)
   return encode.list(actions)
 end
 
+--- The texts in a list; nil when there are none.
+local function texts_of(given)
+  local texts = {}
+  for _, item in ipairs(array(given) or {}) do
+    texts[#texts + 1] = text(item)
+  end
+  return texts[1] and texts or nil
+end
+
 local function attachments_of(given)
   local attachments = {}
   for _, attachment in ipairs(array(given) or {}) do
@@ -77,7 +86,7 @@ end
 ---@param source table|nil
 ---@return table
 function view.message(message, source)
-  local params = intake.params(message)
+  local params, is_cut = intake.params(message)
   return {
     n = message.n,
     id = message.id,
@@ -88,13 +97,13 @@ function view.message(message, source)
     author = object(params.author),
     recipient = object(params.recipient),
     body = text(params.body),
-    partial = message.is_cut or nil,
+    partial = is_cut or nil,
     format = text(params.format),
     created_at = text(params.created_at),
     received_at = message.at,
     times = message.times,
     attachments = attachments_of(params.attachments),
-    categories = array(params.categories),
+    categories = texts_of(params.categories),
     structured_content = object(params.structured_content),
     structured_reply = object(params.structured_reply),
     in_reply_to_id = text(params.in_reply_to_id),
@@ -162,6 +171,21 @@ local function sorted_names(set)
   return encode.list(names)
 end
 
+--- Texts by operation, by language: what else a connector says there is left out.
+local function view_of_locales(locales)
+  local view_of = {}
+  for language, texts in pairs(locales) do
+    if type(language) == "string" and type(texts) == "table" then
+      view_of[language] = {}
+      for operation, label in pairs(texts) do
+        local is_label = type(operation) == "string" and type(label) == "string"
+        view_of[language][operation] = is_label and label or nil
+      end
+    end
+  end
+  return view_of
+end
+
 local function view_of_info(info)
   if not info then
     return nil
@@ -170,7 +194,11 @@ local function view_of_info(info)
   for name, operations in pairs(info.objects) do
     objects[name] = sorted_names(operations)
   end
-  return { objects = objects, options = sorted_names(info.options), locales = info.locales }
+  return {
+    objects = objects,
+    options = sorted_names(info.options),
+    locales = view_of_locales(info.locales),
+  }
 end
 
 --- What is said of a source; its token is not.
