@@ -51,9 +51,10 @@ deps-browser:
 build: deps-build ## build for every Lua found, or for the one named by LUA=
 	+@$(SECOND) objects
 
-env: ## print the exports that let Lua 5.4, or the one named by LUA=, find what was built
+env: ## print the exports that let Lua 5.4, or LUA=, and the shell find what was built
 	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"'
 	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/$(ONE)/?.so;$${LUA_CPATH:-;}"'
+	@echo 'export PATH="$(CURDIR)/$(BUILD)/$(ONE)/bin:$$PATH"'
 
 demo: deps-demo ## send the documented examples to a sandbox on this machine
 	+@$(SECOND) -s objects LUA=$(ONE)
@@ -83,16 +84,17 @@ bench: deps-bench ## measure against the budgets, into build/bench.json
 install: deps-build ## copy to PREFIX=/usr/local for Lua 5.4 or LUA= (as a rock: luarocks make)
 	+@$(SECOND) objects LUA=$(ONE)
 	v=$$($(ONE) -e 'print(_VERSION:match("%d.%d"))') && to='$(DESTDIR)$(PREFIX)' && \
-	mkdir -p "$$to/share/lua/$$v" "$$to/lib/lua/$$v/sendapi" && \
+	mkdir -p "$$to/share/lua/$$v" "$$to/lib/lua/$$v/sendapi" "$$to/bin" && \
 	cp -R lua/sendapi "$$to/share/lua/$$v" && chmod -R a+rX "$$to/share/lua/$$v/sendapi" && \
-	install -m 755 $(BUILD)/$(ONE)/sendapi/core.so "$$to/lib/lua/$$v/sendapi"
+	install -m 755 $(BUILD)/$(ONE)/sendapi/core.so "$$to/lib/lua/$$v/sendapi" && \
+	install -m 755 $(BUILD)/$(ONE)/bin/sendapi "$$to/bin"
 
 clean: ## delete what was built, here or by luarocks make
 	rm -rf $(BUILD) sendapi src/*.o
 
 # From here on: what the second make builds.
 
-objects: $(if $(BUILT),,nothing) $(BUILT:%=$(BUILD)/%/sendapi/core.so)
+objects: $(if $(BUILT),,nothing) $(foreach l,$(BUILT),$(BUILD)/$l/sendapi/core.so $(BUILD)/$l/bin/sendapi)
 floors: $(BENCH)
 
 nothing:
@@ -115,6 +117,10 @@ $(BUILD)/$(1)/%.o: src/%.c $(HEADERS) $(BUILD)/$(1)/flags
 $(BUILD)/$(1)/sendapi/core.so: $(SOURCES:src/%.c=$(BUILD)/$(1)/%.o)
 	@mkdir -p $$(@D)
 	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS)
+
+$(BUILD)/$(1)/bin/sendapi: lua/sendapi/cli/sendapi.lua
+	@mkdir -p $$(@D)
+	@sed '1s,.*,#!/usr/bin/env $(2),' $$< >$$@ && chmod 755 $$@
 endef
 $(foreach l,$(sort $(KNOWN) $(BUILT)),$(eval $(call rules,$l,$l)))
 

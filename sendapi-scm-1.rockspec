@@ -18,6 +18,7 @@ thread, and a background thread delivers it with libcurl.]],
 dependencies = {
   "lua >= 5.1, < 5.6",
   "lua-cjson",
+  "argparse",
 }
 
 -- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
@@ -32,6 +33,7 @@ build = {
   type = "builtin",
   -- The sandbox's page: files that are no modules, beside those that are.
   install = {
+    bin = { sendapi = "lua/sendapi/cli/sendapi.lua" },
     lua = {
       ["sendapi.sandbox.page.api"] = "lua/sendapi/sandbox/page/api.js",
       ["sendapi.sandbox.page.app"] = "lua/sendapi/sandbox/page/app.js",
@@ -74,6 +76,7 @@ build = {
     ["sendapi.check.reader"] = "lua/sendapi/check/reader.lua",
     ["sendapi.check.report"] = "lua/sendapi/check/report.lua",
     ["sendapi.check.session"] = "lua/sendapi/check/session.lua",
+    ["sendapi.cli"] = "lua/sendapi/cli/init.lua",
     ["sendapi.client"] = "lua/sendapi/client.lua",
     ["sendapi.connector"] = "lua/sendapi/connector/init.lua",
     ["sendapi.engine"] = "lua/sendapi/engine.lua",
@@ -84,11 +87,19 @@ build = {
     ["sendapi.prometheus"] = "lua/sendapi/prometheus.lua",
     ["sendapi.queue"] = "lua/sendapi/queue.lua",
     ["sendapi.runtime"] = "lua/sendapi/runtime/init.lua",
+    ["sendapi.sandbox"] = "lua/sendapi/sandbox/init.lua",
     ["sendapi.schema"] = "lua/sendapi/schema.lua",
     ["sendapi.source"] = "lua/sendapi/source.lua",
     ["sendapi.typing"] = "lua/sendapi/typing.lua",
     ["sendapi.url"] = "lua/sendapi/url.lua",
     ["sendapi.version"] = "lua/sendapi/version.lua",
+    ["sendapi.cli.check"] = "lua/sendapi/cli/check.lua",
+    ["sendapi.cli.config"] = "lua/sendapi/cli/config.lua",
+    ["sendapi.cli.input"] = "lua/sendapi/cli/input.lua",
+    ["sendapi.cli.sandbox"] = "lua/sendapi/cli/sandbox.lua",
+    ["sendapi.cli.send"] = "lua/sendapi/cli/send.lua",
+    ["sendapi.cli.sign"] = "lua/sendapi/cli/sign.lua",
+    ["sendapi.cli.verify"] = "lua/sendapi/cli/verify.lua",
     ["sendapi.connector.answer"] = "lua/sendapi/connector/answer.lua",
     ["sendapi.connector.definition"] = "lua/sendapi/connector/definition.lua",
     ["sendapi.connector.nginx"] = "lua/sendapi/connector/nginx.lua",
@@ -115,7 +126,9 @@ build = {
     ["sendapi.sandbox.host"] = "lua/sendapi/sandbox/host.lua",
     ["sendapi.sandbox.inquiries"] = "lua/sendapi/sandbox/inquiries.lua",
     ["sendapi.sandbox.intake"] = "lua/sendapi/sandbox/intake.lua",
+    ["sendapi.sandbox.journal"] = "lua/sendapi/sandbox/journal.lua",
     ["sendapi.sandbox.nginx"] = "lua/sendapi/sandbox/nginx.lua",
+    ["sendapi.sandbox.options"] = "lua/sendapi/sandbox/options.lua",
     ["sendapi.sandbox.orders"] = "lua/sendapi/sandbox/orders.lua",
     ["sendapi.sandbox.owner"] = "lua/sendapi/sandbox/owner.lua",
     ["sendapi.sandbox.plan"] = "lua/sendapi/sandbox/plan.lua",
@@ -141,6 +154,7 @@ build = {
         "src/endpoint.c",
         "src/engine.c",
         "src/failure.c",
+        "src/foreground.c",
         "src/histogram.c",
         "src/hmac.c",
         "src/http.c",

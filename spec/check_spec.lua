@@ -1,48 +1,11 @@
 --- The conformance run, against connectors that nginx serves: a good one, and those with a defect.
+local connector_server = require "spec.support.connector_server"
 local connectors = require "spec.support.connectors"
-local nginx = require "spec.support.nginx"
 local raising = require "spec.support.raising"
 local sandboxes = require "spec.support.sandbox"
 local sendapi = require "sendapi"
-local shell = require "spec.support.shell"
 
 local TOKEN = connectors.token
-
-local http = [[
-  init_by_lua_block { package.path = "{{root}}/?.lua;" .. package.path }
-  client_body_buffer_size 4m;
-  client_max_body_size 20m;
-]]
-
-local server = [[
-  listen 127.0.0.1:{{port}};
-  location = /elsewhere {
-    return 404;
-  }
-  location /connector/ {
-    content_by_lua_block { require("spec.support.connectors").serve() }
-  }
-]]
-
---- On a free port, after as many tries as it takes.
-local function start_server()
-  local root = shell.run("pwd").output:gsub("%s+$", "")
-  for _ = 1, 20 do
-    local port = math.random(10240, 32000)
-    local fine, started = pcall(nginx.start, {
-      http = http,
-      server = server,
-      root = root,
-      port = tostring(port),
-    })
-    if fine then
-      return started, ("http://127.0.0.1:%d/connector/"):format(port)
-    elseif not started:find "Address already in use" then
-      error(started, 0)
-    end
-  end
-  error "no port is free"
-end
 
 local function sorted_keys(set)
   local list = {}
@@ -58,7 +21,7 @@ describe("sendapi.check", function()
 
   setup(function()
     sandbox = sandboxes.start()
-    running, base = start_server()
+    running, base = connector_server.start()
   end)
 
   teardown(function()

@@ -32,6 +32,8 @@ describe("#house", function()
 
   describe("the rock", function()
     setup(function()
+      values.cjson = package.searchpath("cjson", package.cpath):gsub("cjson(%.%w+)$", "?%1")
+      values.argparse = package.searchpath("argparse", package.path):gsub("argparse", "?")
       output [[
         mkdir '{scratch}/copy' && cp -R sendapi-scm-1.rockspec src lua '{scratch}/copy' &&
         cd '{scratch}/copy' && env -u LUA_PATH -u LUA_CPATH HOME='{scratch}' \
@@ -39,7 +41,6 @@ describe("#house", function()
     end)
 
     it("is all that a program needs beside lua-cjson", function()
-      values.cjson = package.searchpath("cjson", package.cpath):gsub("cjson(%.%w+)$", "?%1")
       assert.are.equal(
         "function\n",
         output [[
@@ -48,6 +49,12 @@ describe("#house", function()
           LUA_CPATH='{tree}/lib/lua/{version}/?.so;{cjson}' \
           {lua} -e 'print(type(require "sendapi".client))']]
       )
+    end)
+
+    it("has the command, for a shell that knows nothing of the tree", function()
+      local said = output [[
+        cd / && LUA_CPATH='{cjson}' LUA_PATH='{argparse}' '{tree}/bin/sendapi' --version]]
+      assert.are.equal("sendapi " .. require "sendapi.version" .. "\n", said)
     end)
 
     it("exports one symbol", function()
@@ -105,7 +112,8 @@ describe("#house", function()
         cd / && prefix='{scratch}/prefix' &&
         LUA_PATH="$prefix/share/lua/{version}/?/init.lua;$prefix/share/lua/{version}/?.lua;;" \
         LUA_CPATH="$prefix/lib/lua/{version}/?.so;;" \
-        {lua} -e 'require "sendapi"']]
+        {lua} -e 'require "sendapi"' &&
+        env -u LUA_PATH -u LUA_CPATH "$prefix/bin/sendapi" --version >/dev/null]]
     end)
   end)
 

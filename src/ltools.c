@@ -3,16 +3,25 @@
  * core.failures                               a list of { code, class, message }, one each
  * core.now() -> seconds                       of a clock that never jumps
  * core.libcurl                                its version
+ * core.sleep(seconds)                         blocks; a signal may end it early
+ * core.hold_signals() -> boolean              see foreground.h
+ * core.wait_for_signal(seconds) -> boolean    whether one came
  */
 
 #include "ltools.h"
+
+#include <math.h> /* isfinite(3) */
+#include <time.h> /* nanosleep(2) */
 
 #include <curl/curl.h>
 
 #include "clock.h"
 #include "failure.h"
+#include "foreground.h"
 #include "lcompat.h"
 #include "suggest.h"
+
+enum { LONGEST = 86400 }; /* seconds */
 
 static int tools_suggest(lua_State *L)
 {
@@ -37,6 +46,44 @@ static int tools_now(lua_State *L)
     return 1;
 }
 
+/* Finite and not negative, or an error. */
+static double check_seconds(lua_State *L)
+{
+    double seconds = luaL_checknumber(L, 1);
+    luaL_argcheck(L, isfinite(seconds) && seconds >= 0 && seconds <= LONGEST, 1,
+                  "seconds, from 0 to a day");
+    return seconds;
+}
+
+static int tools_sleep(lua_State *L)
+{
+    double seconds = check_seconds(L);
+    struct timespec time = {.tv_sec = (time_t)seconds};
+    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+    (void)nanosleep(&time, NULL);
+    return 0;
+}
+
+static int tools_hold_signals(lua_State *L)
+{
+    lua_pushboolean(L, foreground_hold());
+    return 1;
+}
+
+static int tools_wait_for_signal(lua_State *L)
+{
+    lua_pushboolean(L, foreground_wait(check_seconds(L)) != 0);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"suggest", tools_suggest},
+    {"now", tools_now},
+    {"sleep", tools_sleep},
+    {"hold_signals", tools_hold_signals},
+    {"wait_for_signal", tools_wait_for_signal},
+};
+
 static void push_failures(lua_State *L)
 {
     lua_newtable(L);
@@ -55,10 +102,10 @@ static void push_failures(lua_State *L)
 
 void tools_open(lua_State *L)
 {
-    lua_pushcfunction(L, tools_suggest);
-    lua_setfield(L, -2, "suggest");
-    lua_pushcfunction(L, tools_now);
-    lua_setfield(L, -2, "now");
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        lua_pushcfunction(L, functions[i].func);
+        lua_setfield(L, -2, functions[i].name);
+    }
     push_failures(L);
     lua_setfield(L, -2, "failures");
     lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);

@@ -65,6 +65,14 @@ function M.check(url, token, settings)
   return report
 end
 
+--- A sandbox of Engage Digital for a program's own specs, not started yet; see sandbox/init.lua.
+---@param given sendapi.SandboxOptions|nil
+---@return sendapi.Sandbox
+function M.sandbox(given)
+  local sandbox = require("sendapi.sandbox").new(given, 3)
+  return sandbox
+end
+
 local function check_string(value, name)
   if type(value) ~= "string" then
     error(("%s: expected a string, got a %s"):format(name, type(value)), 3)

@@ -5,7 +5,9 @@ local quote, run = shell.quote, shell.run
 
 local configuration = {}
 
--- `{{name}}` is replaced. Every path is relative to the sandbox's directory.
+-- `{{name}}` is replaced. Every path is relative to the sandbox's directory. The last server makes
+-- the requests to connectors (connection.lua), whose certificates it does not check: those of a
+-- laptop are mostly made by nobody that it would know.
 local template = [[
 {{modules}}
 {{user}}

@@ -143,6 +143,15 @@ local function find_plan_problem(given)
   return not ok and "faults cannot be written as JSON: " .. message or nil
 end
 
+--- The plan that `Host:fault` is given, and what is wrong with it, or nil.
+local function read_fault(given)
+  local description = given or {}
+  if type(given) == "table" and given.kind then
+    description = { fault = given }
+  end
+  return description, find_plan_problem(description)
+end
+
 --- What is wrong with one of the sources, or nil.
 local function find_source_problem(id, source)
   if type(id) ~= "string" or type(source) ~= "table" or type(source.token) ~= "string" then
@@ -240,11 +249,7 @@ end
 ---@return true|nil
 ---@return string|nil message
 function Host:fault(given)
-  local description = given or {}
-  if type(given) == "table" and given.kind then
-    description = { fault = given }
-  end
-  local problem = find_plan_problem(description)
+  local description, problem = read_fault(given)
   if problem then
     error("sandbox: " .. problem, 2)
   end
@@ -308,7 +313,13 @@ local function prepare(directory, options)
   return write_plan(directory, options)
 end
 
-local host = {}
+local host = {
+  --- The file in a sandbox's directory that holds an Entry a line, as JSON.
+  journal_name = journal_name,
+  --- What is wrong with the options of `start`, or nil.
+  problem = find_problem,
+  read_fault = read_fault,
+}
 
 ---@class sendapi.sandbox.Options
 ---@field sources table<string, sendapi.sandbox.Source>
