@@ -23,7 +23,7 @@ const chloe = person("chloe", "Chloé Petit");
 const david = person("david", "David Moreau");
 
 /** A harmless picture, which nothing has to be fetched for. */
-const shoe = `<svg xmlns="http://www.w3.org/2000/svg" width="240" height="110" viewBox="40 50 240 110">
+const shoe = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="20 40 280 130">
   <rect width="320" height="180" fill="#dfe7f1"/>
   <path d="M60 118q4-34 14-50 24 14 44-2 30 34 84 44 46 8 56 24H60z" fill="#2f5fb3"/>
   <path d="M56 134h206q2 14-10 14H68q-12 0-12-14z" fill="#fff"/>
@@ -101,7 +101,7 @@ checks.withBrowser(async (browser) => {
     await connector.start();
     const context = await browser.newContext({
       locale: "en-GB",
-      viewport: { width: 1200, height: 780 },
+      viewport: { width: 1200, height: 896 },
       colorScheme: "light",
       reducedMotion: "reduce",
     });

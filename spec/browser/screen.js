@@ -547,7 +547,7 @@ async function checkLooks(context) {
           `${tab}, ${scheme}, ${name}: nothing overflows, contrasts suffice`,
           async () => {
             await page.click(`#tab-${tab}`);
-            await page.waitForTimeout(200);
+            await gone(page.locator("#notices .notice, #alerts .notice").first());
             await screenshot(`${tab}-${scheme}-${name}`);
             assert.ok(
               (await page.evaluate(() => document.documentElement.scrollWidth)) <= size.width,
