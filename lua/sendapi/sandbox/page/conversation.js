@@ -51,17 +51,12 @@ function describe(one) {
   ];
 }
 
-/** Those that were set, or where none were, those of the connector. */
-function optionsOf(source) {
-  const set = list(source?.options);
-  return set.length > 0 ? set : list(source?.info?.options);
-}
-
 /** The buttons of the thread itself. */
 function drawTools(one) {
-  const options = optionsOf(store.sources.get(one.source));
+  const source = store.sources.get(one.source);
+  const options = list(source?.info?.options ?? source?.options);
   const disabled = !options.includes("messaging.queuing_update");
-  const title = disabled && "The source has no option messaging.queuing_update";
+  const title = disabled && "There is no option messaging.queuing_update";
   const queuing = { id: "queuing", "data-focus": "queuing", disabled, title };
   const actions = objects(one.actions).map((action) =>
     button(bdi(label(action)), () => act(null, action), { "data-focus": `thread ${action.name}` }),

@@ -12,13 +12,11 @@ export function nameOf(user) {
   return text(user?.screenname) || full || text(user?.id) || "Unknown";
 }
 
-/** The title of a thread; without one, who writes in it: the customers, unless there are none. */
-export function titleOf(thread) {
-  const users = objects(thread.users);
-  const customers = users.filter((user) => user.puppetizable !== true);
-  const names = (customers.length > 0 ? customers : users).map(nameOf).join(", ");
-  return text(thread.title) || names || text(thread.key);
-}
+const isCustomer = (user) => user.puppetizable !== true;
+
+/** The title of a thread; without one, which customers write in it. */
+export const titleOf = ({ title, users, key }) =>
+  text(title) || objects(users).filter(isCustomer).map(nameOf).join(", ") || text(key);
 
 function initialsOf(name) {
   const words = name.match(/[\p{L}\p{N}]+/gu) ?? ["?"];
