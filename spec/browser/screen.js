@@ -534,7 +534,7 @@ async function checkSources() {
 }
 
 async function checkLooks(context) {
-  await openThread("Line one");
+  await openThread("replayed body");
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     for (const [name, size] of [
@@ -559,6 +559,21 @@ async function checkLooks(context) {
     }
   }
   await page.setViewportSize(wide);
+
+  await check("the newest message stays in sight, whatever the window's size was", async () => {
+    await page.click("#tab-inbox");
+    for (const size of [narrow, wide]) {
+      await page.click("#tab-wire");
+      await page.setViewportSize(size);
+      await page.click("#tab-inbox");
+      await until("the end", () =>
+        page.evaluate(() => {
+          const log = document.getElementById("log");
+          return log.clientHeight > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < 2;
+        }),
+      );
+    }
+  });
 
   await check("a chosen theme is kept", async () => {
     const { opened } = await openPage(context, wide);

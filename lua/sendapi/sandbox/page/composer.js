@@ -37,11 +37,8 @@ function addAttachment() {
   const filename = find("attach-name");
   if (safeUrl(url.value)) {
     const type = find("attach-type").value || undefined;
-    draft().attachments.push({
-      url: url.value,
-      type,
-      filename: filename.value.trim() || undefined,
-    });
+    const given = { url: url.value, type, filename: filename.value.trim() || undefined };
+    draft().attachments.push(given);
     url.value = filename.value = "";
     drawAttachments();
   } else {

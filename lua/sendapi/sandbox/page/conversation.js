@@ -17,6 +17,7 @@ const unfolded = new Set();
 const days = new Map(); // text -> element
 let most = atOnce;
 let shownKey = null;
+let shownSize = "";
 let isAtEnd = true;
 
 const thread = () => store.threads.get(store.open?.key);
@@ -140,9 +141,21 @@ function toEnd() {
   find("to-end").hidden = true;
 }
 
+const sizeOf = () => `${log.clientWidth} ${log.clientHeight}`;
+
+/** What a change of the size has scrolled is for `noteSize`. */
 function noteScroll() {
-  isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < nearPixels;
-  find("to-end").hidden ||= isAtEnd;
+  if (sizeOf() === shownSize) {
+    isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < nearPixels;
+    find("to-end").hidden ||= isAtEnd;
+  }
+}
+
+function noteSize() {
+  shownSize = sizeOf();
+  if (isAtEnd) {
+    toEnd();
+  }
 }
 
 function drawMessages() {
@@ -195,7 +208,7 @@ export function startConversation() {
   on("to-end", "click", toEnd);
   on("back", "click", () => (location.hash = "#inbox"));
   log.addEventListener("scroll", noteScroll, { passive: true });
-  new ResizeObserver(() => isAtEnd && toEnd()).observe(log);
+  new ResizeObserver(noteSize).observe(log);
   document.addEventListener("visibilitychange", draw);
   watch("conversation", draw);
 }

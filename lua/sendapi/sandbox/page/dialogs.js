@@ -44,7 +44,7 @@ export function askSource(source) {
   interval.value = text(source?.interval ?? 60);
   fill(find("source-options"), boxes("options", options, list(source?.options)));
   fill(find("source-actions"), boxes("actions", actions, list(source?.actions ?? actions)));
-  fill(find("source-status"), source ? drawStatus(source) : []);
+  fill(find("source-status"), source && drawStatus(source));
   find("source-problem").textContent = "";
   find("source-dialog").showModal();
 }

@@ -7,17 +7,19 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Properties that are set as such; all others become attributes. */
 const PROPERTIES = new Set(["className", "value", "checked", "disabled", "hidden", "textContent"]);
 
+const isThere = (value) => (value ?? false) !== false;
+
 function setOne(element, name, value) {
   if (name.startsWith("on")) {
     element.addEventListener(name.slice(2), value);
   } else if (PROPERTIES.has(name)) {
     element[name] = value;
-  } else if (value !== undefined && value !== null && value !== false) {
+  } else if (isThere(value)) {
     element.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
-const isGiven = (value) => value?.constructor === Object;
+const isObject = (value) => value?.constructor === Object;
 
 /**
  * Makes an element: `h("p.hint", { title }, child…)`. The object may be left out; it holds
@@ -28,7 +30,7 @@ export function h(name, ...children) {
   const [tag, ...classes] = name.split(".");
   const element = document.createElement(tag);
   element.classList.add(...classes);
-  for (const [key, value] of Object.entries(isGiven(children[0]) ? children.shift() : {})) {
+  for (const [key, value] of Object.entries(isObject(children[0]) ? children.shift() : {})) {
     setOne(element, key, value);
   }
   element.append(...present(children));
@@ -39,7 +41,7 @@ export function h(name, ...children) {
 function present(children) {
   return children
     .flat(Infinity)
-    .filter((child) => child !== null && child !== undefined && child !== false)
+    .filter(isThere)
     .map((child) => (child instanceof Node ? child : String(child)));
 }
 
@@ -82,13 +84,13 @@ export const button = (label, onclick, given) =>
 
 /** A button that closes or removes something. */
 export const closeButton = (label, onclick) =>
-  h("button.quiet.square", { type: "button", "aria-label": label, onclick }, "×");
+  button("×", onclick, { className: "quiet square", "aria-label": label });
 
 /** The url when it is one of http or https; else null. */
 export function safeUrl(text) {
   try {
     const url = new URL(String(text));
-    return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
+    return /^https?:$/.test(url.protocol) ? url.href : null;
   } catch {
     return null;
   }
@@ -115,11 +117,11 @@ export function image(source, alt, instead) {
 export const list = (value) => (Array.isArray(value) ? value : []);
 
 /** The objects of a list from outside. */
-export const objects = (value) => list(value).filter((one) => one?.constructor === Object);
+export const objects = (value) => list(value).filter(isObject);
 
 /** A text from outside: numbers are written out, and whatever else is none is empty. */
 export function text(value) {
-  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+  return ["string", "number"].includes(typeof value) ? String(value) : "";
 }
 
 /** The first so many characters, on one line. */

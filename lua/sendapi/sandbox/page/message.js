@@ -12,7 +12,7 @@ export function nameOf(user) {
   return text(user?.screenname) || full || text(user?.id) || "Unknown";
 }
 
-const isCustomer = (user) => user.puppetizable !== true;
+const isCustomer = (user) => !user.puppetizable;
 
 /** The title of a thread; without one, which customers write in it. */
 export const titleOf = ({ title, users, key }) =>
