@@ -276,3 +276,68 @@ describe("the sandbox", function()
     end)
   end)
 end)
+
+local typing = request("typing.start", '{"thread_id":"42","preview":"a"}')
+
+--- The protocol's table of errors, the row of success first: status, text, body, and where it is not
+-- "viewing", the source.
+local rows = {
+  { 200, "ok", send_api.structured '{"type":"select","items":[{"title":"Yes"}]}' },
+  { 400, "Bad request", "{" },
+  { 400, "Invalid request format", '{"action":"users.create"}' },
+  { 413, "Invalid request size (max: 20971520 bytes)", (" "):rep(20971521) },
+  { 422, "Source not found", good, "none" },
+  { 422, "Invalid signature", good, "stranger" },
+  { 422, "Invalid action", request("messages.delete", '{"id":"1"}') },
+  { 422, "Invalid action", request("users.create", user), "silent" },
+  { 422, "Invalid resource format", send_api.message '"id":"1"' },
+  {
+    422,
+    "Source doesn't support structured contents",
+    send_api.structured '{"type":"select","items":[{"title":"Yes"}]}',
+    "plain",
+  },
+  { 422, "Type is required for structured contents", send_api.structured '{"items":[]}' },
+  {
+    422,
+    "Source doesn't support this type of structured content",
+    send_api.structured '{"type":"poll"}',
+  },
+  {
+    422,
+    'structured_content: "title" must not be empty',
+    send_api.structured '{"type":"rich_link","url":"https://a.example/"}',
+  },
+  {
+    422,
+    "The author must be puppetizable",
+    (send_api.structured('{"type":"select","items":[{"title":"Yes"}]}'):gsub(":true", ":false")),
+  },
+  { 200, "ok", typing },
+  { 429, "too many typing requests, please try again in a few seconds", typing },
+}
+
+describe("the sandbox's table of errors is the same over", function()
+  local sandbox
+
+  setup(function()
+    local sources = send_api.sources()
+    sources.stranger = { token = "other" }
+    sandbox = start { sources = sources }
+  end)
+
+  teardown(function()
+    sandbox:stop()
+  end)
+
+  for _, base in ipairs { "http", "https" } do
+    it(base:upper() .. ", row by row", function()
+      for _, row in ipairs(rows) do
+        local status, text, body, source = row[1], row[2], row[3], row[4]
+        assert_answer(post(sandbox, source or "viewing", body, sandbox[base]), status, text)
+      end
+      local stop = request("typing.stop", '{"thread_id":"42"}')
+      assert_answer(post(sandbox, "viewing", stop, sandbox[base]), 200, "ok")
+    end)
+  end
+end)
