@@ -279,7 +279,7 @@ end)
 
 local typing = request("typing.start", '{"thread_id":"42","preview":"a"}')
 
---- The protocol's table of errors, the row of success first: status, text, body, and where it is not
+--- The protocol's table of errors, and what is accepted: status, text, body, and where it is not
 -- "viewing", the source.
 local rows = {
   { 200, "ok", send_api.structured '{"type":"select","items":[{"title":"Yes"}]}' },
