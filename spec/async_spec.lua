@@ -1,5 +1,6 @@
 --- Calls that do not wait, against a real nginx: callbacks, poll, flush, close, figures.
 local core = require "sendapi.core"
+local engine = require "sendapi.engine"
 local host = require "sendapi.sandbox.host"
 local sendapi = require "sendapi"
 
@@ -342,6 +343,31 @@ describe("a call with a function", function()
       assert.equal("closed", err.code)
       assert.is_true(other.messages:create(message(1)))
       assert.equal(40, check_invariant(client).failed)
+    end)
+
+    it("sends nothing again, whatever the retry function says", function()
+      local asked, codes = 0, {}
+      local client = sendapi.client("plain", TOKEN .. "0", {
+        base_url = sandbox.http,
+        retry = function()
+          asked = asked + 1
+          return asked > 1 and 0 or nil
+        end,
+      })
+      local function wait()
+        assert.is_true(engine.get():wait(5))
+      end
+      client.messages:create(message(1, 1), function(_, err)
+        wait() -- for the next answer to the second, which nobody has been asked about when it ends
+        codes[1] = err.code
+      end)
+      wait()
+      client.messages:create(message(2, 2), function(_, err)
+        codes[2] = err.code
+      end)
+      assert.is_true(client:close(0))
+      assert.same({ "invalid_signature", "invalid_signature" }, codes)
+      assert.equal(0, check_invariant(client).pending)
     end)
 
     it("happens at the end of a scope, in an error, too", function()

@@ -241,6 +241,7 @@ function M.close(state, seconds, is_last)
   end
   state.closed = true
   if not M.flush(state, seconds or state.options.close_timeout) then
+    state.cancelled = true -- what fails from here on is not sent again
     state.endpoint:cancel()
     M.flush(state, CANCELLED)
   end

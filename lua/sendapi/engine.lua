@@ -155,7 +155,7 @@ end
 
 --- Asks the client's `retry` function. Whatever it answers but a number of seconds means "no".
 local function ask(entry, failure)
-  if entry.client.ended then
+  if entry.client.ended or entry.client.cancelled then
     return nil
   end
   local err = errors.new(failure, entry.action)
