@@ -219,15 +219,16 @@ function M.flush(state, seconds)
       run_due(state)
     end
     local left = deadline - core.now()
-    if state.pending == 0 then
+    local pending = engine.pending(state)
+    if pending == 0 then
       return true
     end
     if left <= 0 or not host.pause(left, state) then
       local err = errors.new({
         code = "timeout",
-        message = ("%d requests are still under way"):format(state.pending),
+        message = ("%d requests are still under way"):format(pending),
       }, "flush")
-      err.pending = state.pending
+      err.pending = pending
       return nil, err
     end
   end
@@ -361,7 +362,6 @@ local function new_state(source_id, token, resolved, source_url)
     operations = {},
     typing = typing.new(),
     due = queue.new(),
-    pending = 0,
     signer = core.signer(token),
     endpoint = open_endpoint(resolved, source_url),
   }
