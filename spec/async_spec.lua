@@ -308,6 +308,56 @@ describe("a call with a function", function()
     end)
   end)
 
+  describe("poll", function()
+    local function count_calls(client, calls)
+      return function()
+        calls[#calls + 1] = client:poll()
+      end
+    end
+
+    it("goes on after one that was interrupted", function()
+      local client = new()
+      for instructions = 1, 200 do
+        pcall(function()
+          debug.sethook(function()
+            debug.sethook()
+            error("interrupted!", 0)
+          end, "", instructions)
+          client:poll()
+          debug.sethook()
+        end)
+      end
+      debug.sethook()
+      local calls = {}
+      client.messages:create(message(1), count_calls(client, calls))
+      poll_until(client, function()
+        return #calls > 0
+      end)
+      assert.same({ 0 }, calls)
+    end)
+
+    it("goes on elsewhere while a callback of another coroutine's poll waits", function()
+      if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
+        return pending "Lua 5.1 cannot yield across a protected call"
+      end
+      local client = new()
+      local calls = {}
+      client.messages:create(message(1), coroutine.yield)
+      engine.get():wait(5)
+      local waiting = coroutine.create(function()
+        return client:poll()
+      end)
+      assert(coroutine.resume(waiting))
+      assert.equal("suspended", coroutine.status(waiting))
+      client.messages:create(message(2), count_calls(client, calls))
+      poll_until(client, function()
+        return #calls > 0
+      end)
+      assert.same({ 0 }, calls)
+      assert.same({ true, 1 }, { coroutine.resume(waiting) })
+    end)
+  end)
+
   describe("flush", function()
     it("says how many are left", function()
       local client = new "stuck"

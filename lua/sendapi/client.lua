@@ -184,20 +184,41 @@ function Client.__index(_, name)
   return method
 end
 
---- Runs what is due, within bounds. A callback that polls runs nothing.
-function M.poll(state, most, seconds)
-  if state.polling then
-    return 0
+--- Whether a callback of the client's poll runs now. One that waits in another coroutine, perhaps
+-- for ever, keeps nobody from polling.
+local function is_polling(state)
+  local polling = state.polling
+  if type(polling) ~= "thread" then
+    return polling
   end
-  engine.forsake_parent()
-  state.polling = true
-  engine.get():calm()
+  local status = coroutine.status(polling)
+  return status == "running" or status == "normal"
+end
+
+local function advance(state, most, seconds)
+  state.polling = coroutine.running() or true
   local start, count = core.now(), 0
   repeat
     local done, run_one = engine.advance(state)
     count = count + (run_one and 1 or 0)
   until not done or count >= most or core.now() - start >= seconds
-  state.polling = false
+  state.polling = nil
+  return count
+end
+
+--- Runs what is due, within bounds. A callback that polls runs nothing. Protected, because a hook
+-- (Ctrl-C) may raise anywhere.
+function M.poll(state, most, seconds)
+  if is_polling(state) then
+    return 0
+  end
+  engine.forsake_parent()
+  engine.get():calm()
+  local fine, count = pcall(advance, state, most, seconds)
+  if not fine then
+    state.polling = nil
+    error(count, 0)
+  end
   if state.sleepers then
     require("sendapi.runtime.tick").wake_sleepers(state)
   end
