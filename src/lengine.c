@@ -38,6 +38,9 @@
  * engine:calm()
  *     Forgets that signal; to be called before taking.
  *
+ * engine:remind()
+ *     Gives it to the descriptor again, because something was left.
+ *
  * engine:forsake() -> generation
  *     In a child process, when this is its parent's engine: forgets it. A new one is made when it is
  *     needed. The number tells how many were forgotten so far.
@@ -442,12 +445,27 @@ static int lengine_calm(lua_State *L)
     return 0;
 }
 
+static int lengine_remind(lua_State *L)
+{
+    struct lengine *self = lengine_check(L, 1);
+    if (lengine_is_ours(self)) {
+        engine_remind(self->engine);
+    }
+    return 0;
+}
+
 static const luaL_Reg engine_methods[] = {
-    {"open", lendpoint_open},     {"take", lengine_take},
-    {"wait", lengine_wait},       {"fileno", lengine_fileno},
-    {"listen", lengine_listen},   {"calm", lengine_calm},
-    {"forsake", lengine_forsake}, {"close", lengine_close},
-    {"pending", lengine_pending}, {NULL, NULL},
+    {"remind", lengine_remind},
+    {"open", lendpoint_open},
+    {"take", lengine_take},
+    {"wait", lengine_wait},
+    {"fileno", lengine_fileno},
+    {"listen", lengine_listen},
+    {"calm", lengine_calm},
+    {"forsake", lengine_forsake},
+    {"close", lengine_close},
+    {"pending", lengine_pending},
+    {NULL, NULL},
 };
 
 static const luaL_Reg submit_method[] = {{"submit", lengine_submit}, {NULL, NULL}};

@@ -197,12 +197,16 @@ end
 
 local function advance(state, most, seconds)
   state.polling = coroutine.running() or true
-  local start, count = core.now(), 0
+  local start, count, done = core.now(), 0, nil
   repeat
-    local done, run_one = engine.advance(state)
+    local run_one
+    done, run_one = engine.advance(state)
     count = count + (run_one and 1 or 0)
   until not done or count >= most or core.now() - start >= seconds
   state.polling = nil
+  if done then
+    engine.get():remind() -- a loop that watches the descriptor is to poll once more
+  end
   return count
 end
 
@@ -452,6 +456,7 @@ end
 --- Calls a function with the source id and the figures of each client there is.
 ---@param visit fun(source_id: string, stats: sendapi.Stats)
 function M.each(visit)
+  engine.forsake_parent()
   for state in pairs(states) do
     visit(state.source_id, state.endpoint:stats())
   end
