@@ -326,6 +326,20 @@ describe("#house a program", function()
       ]]
     end)
 
+    it("figures nothing of the parent's in the child", function()
+      forks [[
+        local client = new("plain")
+        assert(client.messages:create(message("parent 1")))
+        assert(sendapi.prometheus():find('sendapi_accepted_total{source="plain"} 1', 1, true))
+        local pid = host.fork()
+        if pid == 0 then
+          assert(sendapi.prometheus():find('sendapi_accepted_total{source="plain"} 0', 1, true))
+          host.quit(0)
+        end
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
+    end)
+
     it("calls the child's own function when a call is the first thing it does", function()
       forks [[
         local client = new("plain")
