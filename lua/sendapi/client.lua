@@ -197,9 +197,9 @@ end
 
 local function advance(state, most, seconds)
   state.polling = coroutine.running() or true
-  local start, count, done = core.now(), 0, nil
+  local start, count = core.now(), 0
+  local done, run_one
   repeat
-    local run_one
     done, run_one = engine.advance(state)
     count = count + (run_one and 1 or 0)
   until not done or count >= most or core.now() - start >= seconds
