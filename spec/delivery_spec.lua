@@ -1,4 +1,5 @@
 --- The seven actions and every refusal, end to end: the public API against a real nginx.
+local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local host = require "sendapi.sandbox.host"
 local openssl = require "spec.support.openssl"
@@ -104,6 +105,32 @@ describe("delivery", function()
     assert.equal(1, asked)
     assert.equal(2, sender:stats().failed)
     assert.is_true(sender:close())
+  end)
+
+  it("counts right whenever a call or a poll is interrupted", function()
+    local sender = client("plain", { log = function() end })
+    local function no() end
+    local interrupted = 0
+    for instructions = 1, 400 do
+      local fine = pcall(function()
+        debug.sethook(function()
+          debug.sethook()
+          error("interrupted!", 0)
+        end, "", instructions)
+        sender.messages:create(message(), no)
+        sender:poll()
+        debug.sethook()
+      end)
+      interrupted = interrupted + (fine and 0 or 1)
+    end
+    debug.sethook()
+    assert.is_true(interrupted > 20)
+    assert.is_true(sender:flush(10))
+    assert.equal(0, sender:stats().pending)
+    assert.is_false(engine.is_busy())
+    local start = core.now()
+    assert.is_true(sender:close(20))
+    assert.is_true(core.now() - start < 10)
   end)
 
   for _, case in ipairs(ACTIONS) do

@@ -37,6 +37,16 @@ local function message(id, thread_id)
 end
 
 local function no() end
+
+local engine = require "sendapi.engine"
+
+-- Until every callback of the client is due.
+local function take_all(client)
+  while client:stats().pending > 0 do
+    engine.get():wait(1)
+    engine.collect()
+  end
+end
 ]]
 
 describe("#house a program", function()
@@ -240,7 +250,6 @@ describe("#house a program", function()
 
     it("calls no function of the parent's in the child, nor waits for its answers", function()
       forks [[
-        local engine = require "sendapi.engine"
         local client = new("plain")
         local calls = { 0, 0 }
         client.messages:create(message("parent 1"), function()
@@ -271,6 +280,64 @@ describe("#house a program", function()
         ["parent 3"] = 1,
         ["child 1"] = 1,
       }, arrived(is_waited_for))
+    end)
+
+    it("calls none of them in the child that were due, whoever was told of them", function()
+      forks [[
+        local client = new("plain")
+        local calls = 0
+        for i = 1, 3 do
+          client.messages:create(message("parent " .. i, 1), function()
+            calls = calls + 1
+          end)
+        end
+        take_all(client)
+        engine.each_due(no)
+        local pid = host.fork()
+        if pid == 0 then
+          assert(client:poll() == 0 and calls == 0)
+          assert(client:flush(0) and calls == 0)
+          assert(not engine.is_busy())
+          host.quit(0)
+        end
+        assert(client:flush(5))
+        assert(calls == 3)
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
+    end)
+
+    it("in a callback: the child goes on without the parent's others", function()
+      forks [[
+        local client = new("plain")
+        local calls, pid = 0, nil
+        for i = 1, 3 do
+          client.messages:create(message("parent " .. i, 1), function()
+            calls = calls + 1
+            pid = pid or host.fork()
+          end)
+        end
+        take_all(client)
+        assert(client:flush(5))
+        if pid == 0 then
+          host.quit(calls == 1 and 0 or 1)
+        end
+        assert(calls == 3)
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
+    end)
+
+    it("figures nothing of the parent's in the child", function()
+      forks [[
+        local client = new("plain")
+        assert(client.messages:create(message("parent 1")))
+        assert(sendapi.prometheus():find('sendapi_accepted_total{source="plain"} 1', 1, true))
+        local pid = host.fork()
+        if pid == 0 then
+          assert(sendapi.prometheus():find('sendapi_accepted_total{source="plain"} 0', 1, true))
+          host.quit(0)
+        end
+        assert(host.wait(pid) == 0, "the child failed")
+      ]]
     end)
 
     it("calls the child's own function when a call is the first thing it does", function()

@@ -424,6 +424,11 @@ void engine_calm(struct engine *engine)
     wakeup_calm(&engine->wakeup);
 }
 
+void engine_remind(struct engine *engine)
+{
+    wakeup_remind(&engine->wakeup);
+}
+
 void engine_stop(struct engine *engine)
 {
     struct signals signals;

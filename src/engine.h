@@ -79,10 +79,14 @@ const struct request *engine_peek(struct engine *engine);
 /* Waits until engine_take has something, at most so many seconds. */
 bool engine_wait(struct engine *engine, double seconds);
 
-/* For a caller with an event loop: see wakeup.h. engine_calm comes before engine_take. */
+/*
+ * For a caller with an event loop: see wakeup.h. engine_calm comes before engine_take, engine_remind
+ * after it when something is left.
+ */
 int engine_descriptor(struct engine *engine);
 const char *engine_listen(struct engine *engine);
 void engine_calm(struct engine *engine);
+void engine_remind(struct engine *engine);
 
 /*
  * Ends the thread and waits for it: what was under way comes back as FAILURE_CLOSED. Idempotent. A

@@ -5,6 +5,9 @@
  * endpoint:stats() -> table
  *     Counters, pending, latency: see endpoint_stats.
  *
+ * endpoint:pending() -> integer
+ *     Of these figures that one alone.
+ *
  * endpoint:cancel()
  *     What is under way comes back as `closed`.
  *
@@ -181,12 +184,24 @@ static void push_latency(lua_State *L, const struct histogram *latency)
     set_number(L, "max", latency->longest);
 }
 
-static int endpoint_stats(lua_State *L)
+/* Whose figures are asked for. */
+static const struct endpoint *check_figures(lua_State *L)
 {
     struct lendpoint *self = check(L, 1);
     luaL_argcheck(L, self->endpoint != NULL, 1, "the endpoint is collected");
     follow_fork(L, self);
-    const struct endpoint *endpoint = self->endpoint;
+    return self->endpoint;
+}
+
+static int endpoint_pending(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)check_figures(L)->pending);
+    return 1;
+}
+
+static int endpoint_stats(lua_State *L)
+{
+    const struct endpoint *endpoint = check_figures(L);
     const struct endpoint_counters *counters = &endpoint->counters;
     lua_newtable(L);
     set_count(L, "accepted", counters->accepted);
@@ -204,6 +219,7 @@ static int endpoint_stats(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"stats", endpoint_stats},
+    {"pending", endpoint_pending},
     {"cancel", endpoint_cancel},
     {"close", endpoint_close},
     {NULL, NULL},

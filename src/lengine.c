@@ -26,6 +26,9 @@
  * engine:wait(seconds) -> boolean
  *     Whether there is something to take.
  *
+ * engine:pending() -> integer
+ *     The requests of all endpoints that were submitted and not taken yet, or not decided.
+ *
  * engine:fileno() -> descriptor | nil, message
  *     Readable when there is something to take.
  *
@@ -34,6 +37,9 @@
  *
  * engine:calm()
  *     Forgets that signal; to be called before taking.
+ *
+ * engine:remind()
+ *     Gives it to the descriptor again, because something was left.
  *
  * engine:forsake() -> generation
  *     In a child process, when this is its parent's engine: forgets it. A new one is made when it is
@@ -63,6 +69,7 @@ static const char QUESTION_CLASS[] = "sendapi.question";
 struct lquestion {
     struct request *request; /* NULL once decided */
     struct lengine *owner;   /* anchored in this userdata, and made before it, so finalized after */
+    unsigned generation;     /* of the owner, when it was asked */
 };
 
 /* ---- problems and outcomes ---- */
@@ -137,6 +144,7 @@ static bool forsake(struct lengine *self)
     if (inherited) {
         self->engine = NULL;
         self->generation++;
+        self->pending = 0;
     }
     return inherited;
 }
@@ -247,6 +255,7 @@ static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *e
         request_free(request);
         return refuse(L, FAILURE_NO_MEMORY);
     }
+    self->pending++;
     lua_pushinteger(L, (lua_Integer)ticket);
     lua_pushinteger(L, (lua_Integer)self->generation);
     return 2;
@@ -291,24 +300,36 @@ static struct lquestion *push_question(lua_State *L)
 {
     struct lquestion *question = compat_newobject(L, QUESTION_CLASS, sizeof *question);
     question->owner = lengine_check(L, 1);
+    question->generation = question->owner->generation;
     lua_pushvalue(L, 1);
     compat_anchor(L, -2);
     return question;
+}
+
+/* False, and nothing given back, when there is no engine any more that has asked. */
+static bool give_back(const struct lquestion *question, enum request_verb verb)
+{
+    struct lengine *owner = question->owner;
+    question->request->verb = verb;
+    return lengine_is_ours(owner) && question->generation == owner->generation &&
+           engine_resubmit(owner->engine, question->request);
 }
 
 /* It is over: counted out here, out of its lane there. */
 static void release_question(struct lquestion *question)
 {
     struct request *request = question->request;
-    question->request = NULL;
     if (request == NULL) {
         return;
     }
     endpoint_dismiss(request->endpoint, request);
-    request->verb = REQUEST_RELEASE;
-    if (!lengine_is_ours(question->owner) || !engine_resubmit(question->owner->engine, request)) {
+    if (question->generation == question->owner->generation) {
+        question->owner->pending--;
+    }
+    if (!give_back(question, REQUEST_RELEASE)) {
         request_free(request);
     }
+    question->request = NULL;
 }
 
 static int question_release(lua_State *L)
@@ -323,10 +344,8 @@ static int question_again(lua_State *L)
     struct request *request = question->request;
     double seconds = luaL_checknumber(L, 2);
     luaL_argcheck(L, request != NULL, 1, "it is decided");
-    request->verb = REQUEST_AGAIN;
     request->pause = seconds > 0 ? seconds : 0;
-    bool again =
-        lengine_is_ours(question->owner) && engine_resubmit(question->owner->engine, request);
+    bool again = give_back(question, REQUEST_AGAIN);
     if (again) {
         question->request = NULL;
     } else {
@@ -334,6 +353,12 @@ static int question_again(lua_State *L)
     }
     lua_pushboolean(L, again);
     return 1;
+}
+
+static void drop_answer(struct lengine *self)
+{
+    request_free(engine_take(self->engine));
+    self->pending--;
 }
 
 /* Lua may raise for want of memory while the answer is pushed: it stays the engine's until then. */
@@ -346,12 +371,12 @@ static int lengine_take(lua_State *L)
     }
     lua_pushinteger(L, (lua_Integer)next->ticket);
     if (next->outcome.failure == FAILURE_NONE) {
-        request_free(engine_take(self->engine));
+        drop_answer(self);
         return 1;
     }
     push_outcome(L, &next->outcome);
     if (!next->outcome.question) {
-        request_free(engine_take(self->engine));
+        drop_answer(self);
         return 2;
     }
     struct lquestion *question = push_question(L);
@@ -364,6 +389,13 @@ static int lengine_wait(lua_State *L)
     struct lengine *self = lengine_check(L, 1);
     double seconds = luaL_checknumber(L, 2);
     lua_pushboolean(L, lengine_is_ours(self) && engine_wait(self->engine, seconds));
+    return 1;
+}
+
+static int lengine_pending(lua_State *L)
+{
+    const struct lengine *self = lengine_check(L, 1);
+    lua_pushinteger(L, (lua_Integer)(lengine_is_ours(self) ? self->pending : 0));
     return 1;
 }
 
@@ -413,10 +445,27 @@ static int lengine_calm(lua_State *L)
     return 0;
 }
 
+static int lengine_remind(lua_State *L)
+{
+    struct lengine *self = lengine_check(L, 1);
+    if (lengine_is_ours(self)) {
+        engine_remind(self->engine);
+    }
+    return 0;
+}
+
 static const luaL_Reg engine_methods[] = {
-    {"open", lendpoint_open},     {"take", lengine_take},     {"wait", lengine_wait},
-    {"fileno", lengine_fileno},   {"listen", lengine_listen}, {"calm", lengine_calm},
-    {"forsake", lengine_forsake}, {"close", lengine_close},   {NULL, NULL},
+    {"remind", lengine_remind},
+    {"open", lendpoint_open},
+    {"take", lengine_take},
+    {"wait", lengine_wait},
+    {"fileno", lengine_fileno},
+    {"listen", lengine_listen},
+    {"calm", lengine_calm},
+    {"forsake", lengine_forsake},
+    {"close", lengine_close},
+    {"pending", lengine_pending},
+    {NULL, NULL},
 };
 
 static const luaL_Reg submit_method[] = {{"submit", lengine_submit}, {NULL, NULL}};

@@ -19,6 +19,7 @@ struct lengine {
     struct engine *engine; /* NULL once collected; made anew after a fork */
     size_t open;           /* endpoints: the thread ends with the last */
     unsigned generation;   /* of forks, counted by engines left behind */
+    size_t pending;        /* requests that were accepted and not answered yet */
     uint64_t tickets;
 };
 

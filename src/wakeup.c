@@ -167,6 +167,13 @@ void wakeup_calm(struct wakeup *wakeup)
     atomic_store(&wakeup->signalled, false);
 }
 
+void wakeup_remind(struct wakeup *wakeup)
+{
+    if (wakeup->pipe_read >= 0) {
+        write_byte(atomic_load(&wakeup->pipe_write));
+    }
+}
+
 static void signal_client(int *client)
 {
     if (*client >= 0 && send(*client, "!", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN) {

@@ -62,6 +62,9 @@ const char *wakeup_listen(struct wakeup *wakeup);
 /* Caller: forgets the signal, before it takes what there is. */
 void wakeup_calm(struct wakeup *wakeup);
 
+/* Caller: keeps its descriptor readable, if it has one: it has not taken all there is. */
+void wakeup_remind(struct wakeup *wakeup);
+
 /* I/O thread: gives the signal, if it is not given yet. */
 void wakeup_signal(struct wakeup *wakeup);
 

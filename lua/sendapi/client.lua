@@ -184,20 +184,45 @@ function Client.__index(_, name)
   return method
 end
 
---- Runs what is due, within bounds. A callback that polls runs nothing.
+--- Whether a callback of the client's poll runs now. One that waits in another coroutine, perhaps
+-- for ever, keeps nobody from polling.
+local function is_polling(state)
+  local polling = state.polling
+  if type(polling) ~= "thread" then
+    return polling
+  end
+  local status = coroutine.status(polling)
+  return status == "running" or status == "normal"
+end
+
+local function advance(state, most, seconds)
+  state.polling = coroutine.running() or true
+  local start, count = core.now(), 0
+  local done, run_one
+  repeat
+    done, run_one = engine.advance(state)
+    count = count + (run_one and 1 or 0)
+  until not done or count >= most or core.now() - start >= seconds
+  state.polling = nil
+  if done then
+    engine.get():remind() -- a loop that watches the descriptor is to poll once more
+  end
+  return count
+end
+
+--- Runs what is due, within bounds. A callback that polls runs nothing. Protected, because a hook
+-- (Ctrl-C) may raise anywhere.
 function M.poll(state, most, seconds)
-  if state.polling then
+  if is_polling(state) then
     return 0
   end
   engine.forsake_parent()
-  state.polling = true
   engine.get():calm()
-  local start, count = core.now(), 0
-  repeat
-    local done, run_one = engine.advance(state)
-    count = count + (run_one and 1 or 0)
-  until not done or count >= most or core.now() - start >= seconds
-  state.polling = false
+  local fine, count = pcall(advance, state, most, seconds)
+  if not fine then
+    state.polling = nil
+    error(count, 0)
+  end
   if state.sleepers then
     require("sendapi.runtime.tick").wake_sleepers(state)
   end
@@ -219,15 +244,16 @@ function M.flush(state, seconds)
       run_due(state)
     end
     local left = deadline - core.now()
-    if state.pending == 0 then
+    local pending = engine.pending(state)
+    if pending == 0 then
       return true
     end
     if left <= 0 or not host.pause(left, state) then
       local err = errors.new({
         code = "timeout",
-        message = ("%d requests are still under way"):format(state.pending),
+        message = ("%d requests are still under way"):format(pending),
       }, "flush")
-      err.pending = state.pending
+      err.pending = pending
       return nil, err
     end
   end
@@ -241,6 +267,7 @@ function M.close(state, seconds, is_last)
   end
   state.closed = true
   if not M.flush(state, seconds or state.options.close_timeout) then
+    state.cancelled = true -- what fails from here on is not sent again
     state.endpoint:cancel()
     M.flush(state, CANCELLED)
   end
@@ -360,7 +387,6 @@ local function new_state(source_id, token, resolved, source_url)
     operations = {},
     typing = typing.new(),
     due = queue.new(),
-    pending = 0,
     signer = core.signer(token),
     endpoint = open_endpoint(resolved, source_url),
   }
@@ -430,6 +456,7 @@ end
 --- Calls a function with the source id and the figures of each client there is.
 ---@param visit fun(source_id: string, stats: sendapi.Stats)
 function M.each(visit)
+  engine.forsake_parent()
   for state in pairs(states) do
     visit(state.source_id, state.endpoint:stats())
   end

@@ -23,9 +23,8 @@ local M = {}
 
 local engine
 local entries, callbacks = {}, {} -- by ticket
-local due_clients = {} -- set of the states that have something in `due`
+local due_clients = {} -- the states that have something in `due` -> whether `each_due` shall tell
 local generation = 0 -- of forks, as the core counts them
-local under_way = 0 -- calls, those in `due` too
 
 --- The engine, made by the first client.
 ---@return userdata
@@ -34,23 +33,14 @@ function M.get()
   return engine
 end
 
-local function done(client)
-  client.pending = client.pending - 1
-  under_way = under_way - 1
-end
-
 --- After a fork what is under way is the parent's: it gets the answers, and nobody waits for them
 -- here.
 local function forget_all()
-  M.each_due(function(client)
-    while queue.pop(client.due) do
-      done(client)
+  for client in pairs(due_clients) do
+    while queue.pop(client.due) do -- luacheck: ignore
     end
-  end)
-  for _, entry in pairs(entries) do
-    done(entry.client)
   end
-  entries, callbacks = {}, {}
+  entries, callbacks, due_clients = {}, {}, {}
 end
 
 local function follow_fork(now)
@@ -68,9 +58,6 @@ end
 function M.expect(ticket, now, entry, callback)
   follow_fork(now)
   entries[ticket], callbacks[ticket] = entry, callback
-  local client = entry.client
-  client.pending = client.pending + 1
-  under_way = under_way + 1
 end
 
 --- Forgets what was under way before a fork, if there was one. `expect` does so too.
@@ -80,9 +67,25 @@ function M.forsake_parent()
   end
 end
 
+--- How many calls of a client wait for their answer or for their callback to be run. They are
+-- counted where they are: a hook that raises anywhere leaves no wrong figure behind.
+---@return integer
+function M.pending(client)
+  return client.endpoint:pending() + queue.length(client.due)
+end
+
 --- Whether any client waits for an answer, or has a callback to run.
 function M.is_busy()
-  return under_way > 0
+  if engine and engine:pending() > 0 then
+    return true
+  end
+  for client in pairs(due_clients) do
+    if not queue.is_empty(client.due) then
+      return true
+    end
+    due_clients[client] = nil
+  end
+  return false
 end
 
 --- Whether `collect_one` would find something, now.
@@ -105,7 +108,6 @@ end
 
 --- Runs a callback. An error in it is logged, and stops nothing.
 local function run(client, action, callback, failure)
-  done(client)
   local err = failure and errors.new(failure, action) or nil
   if client.ended then
     if err then
@@ -126,7 +128,6 @@ local function make_due(client, action, callback, failure)
 end
 
 local function wake(entry)
-  done(entry.client)
   entry.answered = true
   if entry.wake then
     entry.wake()
@@ -155,7 +156,7 @@ end
 
 --- Asks the client's `retry` function. Whatever it answers but a number of seconds means "no".
 local function ask(entry, failure)
-  if entry.client.ended then
+  if entry.client.ended or entry.client.cancelled then
     return nil
   end
   local err = errors.new(failure, entry.action)
@@ -201,9 +202,11 @@ function M.collect()
   end
 end
 
---- Runs the next callback of a client, if one is due.
+--- Runs the next callback of a client, if one is due; none of the parent's in a child that a
+-- callback has made.
 ---@return boolean run
 function M.run_one(client)
+  M.forsake_parent()
   local due = queue.pop(client.due)
   if not due then
     return false
@@ -225,13 +228,18 @@ function M.advance(client)
   return true, M.run_one(client)
 end
 
---- Calls a function with each client that has callbacks due, and forgets that it has.
+--- Calls a function with each client that has got callbacks due since it was told last.
 ---@param visit fun(client: table)
 function M.each_due(visit)
-  local clients = due_clients
-  due_clients = {}
-  for client in pairs(clients) do
-    visit(client)
+  local untold = {}
+  for client, is_untold in pairs(due_clients) do
+    untold[#untold + 1] = is_untold and client or nil
+  end
+  for _, client in ipairs(untold) do
+    if due_clients[client] then
+      due_clients[client] = false
+      visit(client)
+    end
   end
 end
 

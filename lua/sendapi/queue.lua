@@ -23,6 +23,10 @@ function M.pop(queue)
   return item
 end
 
+function M.length(queue)
+  return queue.last - queue.first + 1
+end
+
 function M.is_empty(queue)
   return queue.first > queue.last
 end

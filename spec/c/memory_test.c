@@ -171,6 +171,7 @@ static void counted_free(void *block)
 #define wakeup_descriptor refused_wakeup_descriptor
 #define wakeup_listen refused_wakeup_listen
 #define wakeup_calm refused_wakeup_calm
+#define wakeup_remind refused_wakeup_remind
 #define wakeup_signal refused_wakeup_signal
 #define wakeup_listener refused_wakeup_listener
 #define wakeup_accept refused_wakeup_accept
@@ -202,6 +203,7 @@ static void counted_free(void *block)
 #define engine_descriptor refused_engine_descriptor
 #define engine_listen refused_engine_listen
 #define engine_calm refused_engine_calm
+#define engine_remind refused_engine_remind
 #define engine_stop refused_engine_stop
 #define engine_is_inherited refused_engine_is_inherited
 #define http_exchange refused_http_exchange

@@ -39,6 +39,7 @@ static void let_the_other_side_act(void)
 #define wakeup_descriptor slow_wakeup_descriptor
 #define wakeup_listen slow_wakeup_listen
 #define wakeup_calm slow_wakeup_calm
+#define wakeup_remind slow_wakeup_remind
 #define wakeup_signal slow_wakeup_signal
 #define wakeup_listener slow_wakeup_listener
 #define wakeup_accept slow_wakeup_accept
@@ -60,6 +61,7 @@ static void let_the_other_side_act(void)
 #undef wakeup_descriptor
 #undef wakeup_listen
 #undef wakeup_calm
+#undef wakeup_remind
 #undef wakeup_signal
 #undef wakeup_listener
 #undef wakeup_accept
@@ -115,6 +117,24 @@ static void signal_is_given_once(void)
     CHECK_INT(read(descriptor, bytes, sizeof bytes), 1);
     CHECK_INT(read(descriptor, bytes, sizeof bytes), -1);
     wakeup_calm(&wakeup);
+    wakeup_signal(&wakeup);
+    CHECK(is_readable(descriptor, 0));
+    wakeup_destroy(&wakeup);
+}
+
+static void descriptor_that_is_kept_readable(void)
+{
+    struct wakeup wakeup;
+    wakeup_init(&wakeup);
+    wakeup_remind(&wakeup); /* there is none */
+    int descriptor = wakeup_descriptor(&wakeup);
+    for (int i = 0; i < 3; i++) {
+        wakeup_calm(&wakeup);
+        wakeup_remind(&wakeup);
+        CHECK(is_readable(descriptor, 0));
+    }
+    wakeup_calm(&wakeup);
+    CHECK(!is_readable(descriptor, 0));
     wakeup_signal(&wakeup);
     CHECK(is_readable(descriptor, 0));
     wakeup_destroy(&wakeup);
@@ -476,6 +496,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(nothing_was_made),
     CHECK_CASE(descriptor_is_readable_from_signal_to_calm),
     CHECK_CASE(signal_is_given_once),
+    CHECK_CASE(descriptor_that_is_kept_readable),
     CHECK_CASE(descriptor_that_is_made_during_a_signal),
     CHECK_CASE(client_gets_a_byte_for_a_signal),
     CHECK_CASE(path_is_private_and_goes_with_its_client),
