@@ -399,6 +399,27 @@ describe("the sandbox's state", function()
       assert.equal("plain:thread:#2 plain:thread:#1 plain:thread:42", keys())
     end)
 
+    it("what events keep of the messages and threads that are forgotten", function()
+      state = new_state { limit = 1 }
+      local long = ("x"):rep(100000)
+      apply({ id = "1", title = long, actions = { long }, author = user "c" }, "threads.create")
+      apply(message("2" .. long, "1", { body = "begin" .. long }))
+      apply(message("3", "4" .. long, { body = "short" }))
+      apply(message("5", "6"))
+      local sizes = {}
+      for i, event in ipairs(state.events:after(0)) do
+        sizes[i] = #encode.json(event.data())
+      end
+      assert.is_true(math.max((unpack or table.unpack)(sizes)) < 4000)
+      local second = said(state.events:after(2)[1].data()).message
+      assert.same({ true, "begin", "c" }, {
+        second.partial,
+        second.body:sub(1, 5),
+        second.author.id,
+      })
+      assert.equal("short", said(state.events:after(4)[1].data()).message.body)
+    end)
+
     it("who types, and what is seen of it", function()
       for i = 1, 25 do
         apply(message("m" .. i, "42", { author = user("u" .. i) }))

@@ -3,6 +3,9 @@
 -- Pure. A thread is found by its source, kind and id, or by its key; a message by its source,
 -- object and id, or by its number. Those of the thread that was active least recently are forgotten
 -- first.
+local encode = require "sendapi.sandbox.encode"
+local intake = require "sendapi.sandbox.intake"
+
 local conversations = {}
 
 local MOST_THREADS = 1000
@@ -128,6 +131,7 @@ local function forget_message(self, message)
   if message.id and self:message(message.source, message.object, message.id) == message then
     self.by_id[message.source][message.object][message.id] = nil
   end
+  intake.shorten(message)
 end
 
 local function forget_oldest_message(self, thread)
@@ -144,6 +148,7 @@ local function forget_thread(self, thread)
   self.by_key[thread.key] = nil
   self.by_identity[thread.source][thread.kind][thread.id] = nil
   self.count, self.bytes = self.count - 1, self.bytes - thread.bytes
+  thread.id, thread.actions = encode.excerpt(thread.id, LONGEST_KEY), nil
 end
 
 local function make_room(self)
