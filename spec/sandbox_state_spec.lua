@@ -116,6 +116,23 @@ describe("the sandbox's state", function()
     assert.equal("d", said(state:thread("plain:private:c d")).messages[1].recipient.id)
   end)
 
+  it("keeps pairs apart whose ids look alike together", function()
+    apply({ id = "1", author = user "a", recipient = user "b c" }, "private_messages.create")
+    apply({ id = "2", author = user "a b", recipient = user "c" }, "private_messages.create")
+    apply({ id = "3", author = user "3:a", recipient = user "b c" }, "private_messages.create")
+    assert.equal(3, #said(state:snapshot()).threads)
+  end)
+
+  it("gives threads keys that can stand in a path, whatever their ids", function()
+    state = new_state()
+    state:source("plain", {})
+    for i, id in ipairs { "a\0b", "a/../../b", "..", "a\nb", "\127", "https://a.example/b?c#d" } do
+      local key = apply(message(tostring(i), id)).thread.key
+      assert.is_nil(key:find "[%c/\\]", key)
+      assert.equal(key, state:find(id).key)
+    end
+  end)
+
   it("finds the thread by the author where there are none", function()
     for _, settings in ipairs {
       { options = { "messages.unthreaded" } },
@@ -483,6 +500,19 @@ describe("the sandbox's state", function()
       apply(params, "status.mark_as_read")
       apply(params, "typing.start")
     end
+  end)
+
+  it("takes a size for one only where it is a number", function()
+    local files = {}
+    for i, bytes in ipairs { "nan", "inf", "0x10", "7", { 7 }, 7 } do
+      files[i] = { filename = "f", bytes = bytes }
+    end
+    apply(message("1", "42", { attachments = files }))
+    local _, messages = thread "plain:thread:42"
+    for i = 1, 5 do
+      assert.is_nil(messages[1].attachments[i].bytes)
+    end
+    assert.equal(7, messages[1].attachments[6].bytes)
   end)
 
   it("leaves out what cannot be said as JSON, or is very deep", function()

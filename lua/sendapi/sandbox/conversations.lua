@@ -164,10 +164,11 @@ local function make_room(self)
   end
 end
 
---- A thread's name in the interface. Every thread has another one; long ids do not stand in it.
+--- A thread's name in the interface. Every thread has another one; ids that are long, or that a
+-- server would not take in a path, do not stand in it.
 local function key_of(self, source, kind, id)
   local key = ("%s:%s:%s"):format(source, kind, id)
-  if #key > LONGEST_KEY or id:find "^#" then
+  if #key > LONGEST_KEY or id:find "^#" or id:find "[%c/\\]" then
     self.keys = (self.keys or 0) + 1
     key = ("%s:%s:#%d"):format(source, kind, self.keys)
   end

@@ -160,7 +160,8 @@ local function pair_of(params)
   if other < one then
     one, other = other, one
   end
-  return one .. " " .. other
+  local length = one:find "[ :]" and #one .. ":" or "" -- else it shows where the first one ends
+  return length .. one .. " " .. other
 end
 
 --- The kind and the id of the thread that a content belongs to.
