@@ -373,6 +373,7 @@ describe("#house the sandbox's screen", function()
         { faults = { { kind = "close" } } },
         { faults = { { kind = "close", probability = 2 } } },
         { faults = 1 },
+        { faults = { kind = "close", probability = 1 } },
         { seed = "x" },
         { colour = 1 },
         { kind = {} },
