@@ -3,7 +3,15 @@ import { actions } from "./protocol.js";
 
 const signatureHeader = "X-SMCCSDK-SIGNATURE";
 
-const quote = (words) => `'${words.replaceAll("'", "'\\''")}'`;
+const hex = (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+
+/** For a shell; of bash's kind where there are characters that would act on the terminal. */
+function quote(words) {
+  if (/[\x00-\x08\x0b-\x1f\x7f]/.test(words)) {
+    return `$'${words.replace(/['\\\x00-\x1f\x7f]/g, hex)}'`;
+  }
+  return `'${words.replaceAll("'", "'\\''")}'`;
+}
 
 /** Sends the very same bytes again, with the recorded signature. */
 export function asCurl(exchange, url) {
@@ -12,7 +20,7 @@ export function asCurl(exchange, url) {
   if (signature) {
     parts.push(`-H ${quote(`${signatureHeader}: ${signature}`)}`);
   }
-  parts.push(`--data-binary ${quote(body)}`, quote(url));
+  parts.push(`--data-raw ${quote(body)}`, quote(url));
   return parts.join(" \\\n  ");
 }
 
