@@ -333,7 +333,8 @@ describe("#house the sandbox and a connector", function()
 
     it("bring a reply to its end, where it was begun", function()
       room:get "/tell?pause=0.3"
-      local _, sent = screen:post("/reply", { source = "plain", thread_id = "42", body = "later 1" })
+      local given = { source = "plain", thread_id = "42", body = "later 1" }
+      local _, sent = screen:post("/reply", given)
       use ""
       local message = ended(sent.key)
       assert.same({ "sent", 2 }, { message.state, message.tries })

@@ -6,7 +6,8 @@
 --   drop N     no answer, N times
 --   unsigned   an answer without a signature
 --
--- and takes `pause` seconds for each answer. `seen` are the requests that came, `posts` what `messages.list` has, oldest first.
+-- and takes `pause` seconds for each answer. `seen` are the requests that came, `posts` what
+-- `messages.list` has, oldest first.
 local cjson = require "cjson"
 local sendapi = require "sendapi"
 
