@@ -336,6 +336,17 @@ describe("the sandbox's state", function()
     assert.equal(1, thread("plain:thread:42").count)
   end)
 
+  it("does not know a reply again that was under way when all was forgotten", function()
+    apply(message("1", "42"))
+    local sent = state:reply(state:find "42", "messages", { body = "r" }, 101)
+    state:clear()
+    state:sent(sent, { id = "r1" })
+    assert.is_nil(state.conversations:message("plain", "messages", "r1"))
+    assert.equal(0, state.conversations.bytes)
+    state:take("plain", "messages", message("r1", "42"), 102)
+    assert.equal("plain:thread:42", keys())
+  end)
+
   it("says a source without its fields for others", function()
     state:source("plain", { options = { "o" }, connector = "http://c/", interval = 5, info = INFO })
     local source = said(state:snapshot()).sources[1]

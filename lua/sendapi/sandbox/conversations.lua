@@ -52,17 +52,16 @@ function conversations.new(limits)
     most_messages = limits.messages or MOST_MESSAGES,
     most_bytes = limits.bytes or MOST_BYTES,
     number = 0,
+    first_number = 1,
+    count = 0,
+    bytes = 0,
+    by_key = {},
+    by_identity = {},
+    by_id = {},
+    by_number = {},
   }, Conversations)
-  self:clear()
-  return self
-end
-
---- Forgets everything; the numbers of messages go on.
-function Conversations:clear()
-  self.by_key, self.by_identity, self.by_id = {}, {}, {}
-  self.by_number, self.first_number = {}, self.number + 1
-  self.count, self.bytes = 0, 0
   self.next, self.previous = self, self -- a ring: `next` is the one that was idle longest
+  return self
 end
 
 local function nested(self, first, second)
@@ -149,6 +148,14 @@ local function forget_thread(self, thread)
   self.by_identity[thread.source][thread.kind][thread.id] = nil
   self.count, self.bytes = self.count - 1, self.bytes - thread.bytes
   thread.id, thread.actions = encode.excerpt(thread.id, LONGEST_KEY), nil
+end
+
+--- Forgets everything; the numbers of messages go on.
+function Conversations:clear()
+  while self.next ~= self do
+    forget_thread(self, self.next)
+  end
+  self.by_identity, self.by_id = {}, {}
 end
 
 local function make_room(self)
