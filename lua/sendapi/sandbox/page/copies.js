@@ -3,17 +3,15 @@ import { actions } from "./protocol.js";
 
 const signatureHeader = "X-SMCCSDK-SIGNATURE";
 
-const hex = (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+const octal = (c) => `\\${c.charCodeAt().toString(8).padStart(3, 0)}`;
 
-/** For a shell; of bash's kind where there are characters that would act on the terminal. */
-function quote(words) {
-  if (/[\x00-\x08\x0b-\x1f\x7f]/.test(words)) {
-    return `$'${words.replace(/['\\\x00-\x1f\x7f]/g, hex)}'`;
-  }
-  return `'${words.replaceAll("'", "'\\''")}'`;
-}
+/** For a shell; control characters need bash. */
+const quote = (words) =>
+  /[^\n\t -~\x80-\uffff]/.test(words)
+    ? `$'${words.replace(/['\\\x00-\x1f\x7f]/g, octal)}'`
+    : `'${words.replaceAll("'", "'\\''")}'`;
 
-/** Sends the very same bytes again, with the recorded signature. */
+/** Sends the same bytes again. */
 export function asCurl(exchange, url) {
   const { body, signature } = exchange.request;
   const parts = ["curl -sS -i", `-H ${quote("Content-Type: application/json")}`];
