@@ -445,6 +445,7 @@ describe("the poller", function()
     local contents = poller.objects.messages
     assert.same({ { "2", "3" }, {} }, { contents.ids, poller.wire })
     assert.is_nil(contents.by_id["1"] or contents.listed["1"])
+    assert.same({ ["2"] = { id = "2" }, ["3"] = { id = "3" } }, contents.by_id)
     poller:forget(0)
     assert.same({ {}, {} }, { contents.ids, contents.by_id })
     poller:synchronise()

@@ -278,6 +278,20 @@ describe("sendapi.sandbox", function()
       assert.are.same({ sources = { a = {} } }, given)
     end)
 
+    it("listens where it does anyway, and at an IPv6 address in either form", function()
+      local addresses = { "127.0.0.1", "localhost", "::1", "[::1]" }
+      local has_ipv6 = shell.run("cat /proc/net/if_inet6").output:find "%s+lo%s"
+      for i = 1, has_ipv6 and 4 or 2 do
+        local address = addresses[i]
+        local made = sendapi.sandbox { host = address }
+        assert(made:start())
+        local url = ("http://[::1]:%s/_sandbox/state"):format(made.base_url:match "%d+$")
+        url = address:find "::1" and url or made.base_url .. "/_sandbox/state"
+        assert.are.equal(200, assert(core.exchange { url = url }).status)
+        made:stop()
+      end
+    end)
+
     it("listens at its port, and says when that is taken", function()
       local first = sendapi.sandbox {}
       assert(first:start())
@@ -372,6 +386,11 @@ describe("sendapi.sandbox", function()
         id = "a",
         connector = "ftp://127.0.0.1",
       },
+      ["source 'b': connector: expected something like http://127.0.0.1:3000/connector"] = {
+        id = "b",
+        connector = "http://user:password@127.0.0.1/",
+      },
+      ["sources: '..' is no id: expected letters, digits, _ and -"] = { id = ".." },
       ["source 'a': interval: expected seconds; 0: none"] = { id = "a", interval = -1 },
       ["'token' is for a sandbox without 'sources': say it there"] = {
         sources = { a = {} },

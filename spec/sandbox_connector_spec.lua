@@ -300,6 +300,47 @@ describe("#house the sandbox and a connector", function()
     screen:ask("PUT", "/_sandbox/sources/plain", { connector = url, interval = 0 })
   end)
 
+  describe("of which there is another meanwhile", function()
+    local function use(connector)
+      assert.equal(200, (screen:ask("PUT", "/_sandbox/sources/plain", { connector = connector })))
+    end
+
+    local function source()
+      return select(2, screen:get "/state").sources[1]
+    end
+
+    after_each(function()
+      use(url)
+      screen:wait_for("/state", function(state)
+        return state.sources[1].info and not state.sources[1].syncing
+      end)
+      assert.is_nil(shell.read_file(sandbox.log_file):find("[lua]", 1, true))
+    end)
+
+    it("ask that one what it implements, too", function()
+      room:get "/tell?pause=0.5"
+      use(url .. "&slow")
+      screen:wait_for("/state", function(state)
+        return state.sources[1].syncing and #told "implementation.info" > 0
+      end)
+      use(url .. "&other")
+      assert.is_nil(source().info)
+      screen:wait_for("/state", function(state)
+        return state.sources[1].info
+      end)
+      assert.equal(1, #told "implementation.info")
+    end)
+
+    it("bring a reply to its end, where it was begun", function()
+      room:get "/tell?pause=0.3"
+      local given = { source = "plain", thread_id = "42", body = "later 1" }
+      local _, sent = screen:post("/reply", given)
+      use ""
+      local message = ended(sent.key)
+      assert.same({ "sent", 2 }, { message.state, message.tries })
+    end)
+  end)
+
   it("say why they do not understand each other", function()
     local function error_with(settings)
       settings.interval = 0

@@ -373,6 +373,7 @@ describe("#house the sandbox's screen", function()
         { faults = { { kind = "close" } } },
         { faults = { { kind = "close", probability = 2 } } },
         { faults = 1 },
+        { faults = { kind = "close", probability = 1 } },
         { seed = "x" },
         { colour = 1 },
         { kind = {} },
@@ -569,6 +570,22 @@ describe("#house the sandbox's screen", function()
       assert.equal(422, put(("x"):rep(101), { token = "t" }))
       assert.equal(422, put("", { token = "t" }))
     end)
+  end)
+
+  it("sends little at once to who does not read, however many they are", function()
+    local body = ("x"):rep(200000)
+    local text = '"id":"%d","thread_id":"slow","body":"%s","author":%s'
+    for i = 1, 100 do
+      send(send_api.message(text:format(i, body, send_api.user)))
+    end
+    local stalled = "for i in $(seq 40); do curl -sS -N --noproxy '*' --limit-rate 1 --max-time 60 "
+      .. [[-o /dev/null "%s/_sandbox/events?after=0" & all="$all $!"; done; sleep 1; ]]
+      .. "curl -sS --noproxy '*' %s/_sandbox/faults; kill $all; wait"
+    shell.run(stalled:format(sandbox.http, sandbox.http))
+    local worker = support.process_ids(sandbox.directory)[2]
+    local status = shell.read_file("/proc/" .. worker .. "/status")
+    local kilobytes = tonumber(status:match "VmHWM:%s*(%d+)")
+    assert.is_true(kilobytes < 300000, kilobytes)
   end)
 
   it("keeps the newest 1,000 threads, and its memory to itself", function()

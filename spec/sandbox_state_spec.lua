@@ -127,6 +127,23 @@ describe("the sandbox's state", function()
     assert.equal("d", said(state:thread("plain:private:c d")).messages[1].recipient.id)
   end)
 
+  it("keeps pairs apart whose ids look alike together", function()
+    apply({ id = "1", author = user "a", recipient = user "b c" }, "private_messages.create")
+    apply({ id = "2", author = user "a b", recipient = user "c" }, "private_messages.create")
+    apply({ id = "3", author = user "3:a", recipient = user "b c" }, "private_messages.create")
+    assert.equal(3, #said(state:snapshot()).threads)
+  end)
+
+  it("gives threads keys that can stand in a path, whatever their ids", function()
+    state = new_state()
+    state:source("plain", {})
+    for i, id in ipairs { "a\0b", "a/../../b", "..", "a\nb", "\127", "https://a.example/b?c#d" } do
+      local key = apply(message(tostring(i), id)).thread.key
+      assert.is_nil(key:find "[%c/\\]", key)
+      assert.equal(key, state:find(id).key)
+    end
+  end)
+
   it("finds the thread by the author where there are none", function()
     for _, settings in ipairs {
       { options = { "messages.unthreaded" } },
@@ -330,6 +347,17 @@ describe("the sandbox's state", function()
     assert.equal(1, thread("plain:thread:42").count)
   end)
 
+  it("does not know a reply again that was under way when all was forgotten", function()
+    apply(message("1", "42"))
+    local sent = state:reply(state:find "42", "messages", { body = "r" }, 101)
+    state:clear()
+    state:sent(sent, { id = "r1" })
+    assert.is_nil(state.conversations:message("plain", "messages", "r1"))
+    assert.equal(0, state.conversations.bytes)
+    state:take("plain", "messages", message("r1", "42"), 102)
+    assert.equal("plain:thread:42", keys())
+  end)
+
   it("says a source without its fields for others", function()
     state:source("plain", { options = { "o" }, connector = "http://c/", interval = 5, info = INFO })
     local source = said(state:snapshot()).sources[1]
@@ -410,6 +438,27 @@ describe("the sandbox's state", function()
       assert.equal("plain:thread:#2 plain:thread:#1 plain:thread:42", keys())
     end)
 
+    it("what events keep of the messages and threads that are forgotten", function()
+      state = new_state { limit = 1 }
+      local long = ("x"):rep(100000)
+      apply({ id = "1", title = long, actions = { long }, author = user "c" }, "threads.create")
+      apply(message("2" .. long, "1", { body = "begin" .. long }))
+      apply(message("3", "4" .. long, { body = "short" }))
+      apply(message("5", "6"))
+      local sizes = {}
+      for i, event in ipairs(state.events:after(0)) do
+        sizes[i] = #encode.json(event.data())
+      end
+      assert.is_true(math.max((unpack or table.unpack)(sizes)) < 4000)
+      local second = said(state.events:after(2)[1].data()).message
+      assert.same({ true, "begin", "c" }, {
+        second.partial,
+        second.body:sub(1, 5),
+        second.author.id,
+      })
+      assert.equal("short", said(state.events:after(4)[1].data()).message.body)
+    end)
+
     it("who types, and what is seen of it", function()
       for i = 1, 25 do
         apply(message("m" .. i, "42", { author = user("u" .. i) }))
@@ -473,6 +522,19 @@ describe("the sandbox's state", function()
       apply(params, "status.mark_as_read")
       apply(params, "typing.start")
     end
+  end)
+
+  it("takes a size for one only where it is a number", function()
+    local files = {}
+    for i, bytes in ipairs { "nan", "inf", "0x10", "7", { 7 }, 7 } do
+      files[i] = { filename = "f", bytes = bytes }
+    end
+    apply(message("1", "42", { attachments = files }))
+    local _, messages = thread "plain:thread:42"
+    for i = 1, 5 do
+      assert.is_nil(messages[1].attachments[i].bytes)
+    end
+    assert.equal(7, messages[1].attachments[6].bytes)
   end)
 
   it("leaves out what cannot be said as JSON, or is very deep", function()

@@ -53,6 +53,20 @@ describe("the exchanges", function()
     assert.equal(1, #wire:list())
   end)
 
+  it("have no body any more when they are forgotten, whoever still knows them", function()
+    local wire = exchanges.new { limit = 2 }
+    local first = wire:add(exchange "first")
+    wire:change(first, { answer = { body = "answer", bytes = 6 } })
+    local second = wire:add(exchange "second")
+    wire:add(exchange "third")
+    assert.is_nil(first.request.body or first.answer.body)
+    assert.same({ body = "", bytes = 5, partial = true }, exchanges.view(first, true).request)
+    wire:change(first, { answer = { body = "late", bytes = 4 } })
+    assert.is_nil(first.answer.body)
+    wire:clear()
+    assert.is_nil(second.request.body)
+  end)
+
   it("count what an answer adds later", function()
     local wire = exchanges.new { bytes = 5000 }
     local first, second = wire:add(exchange "a"), wire:add(exchange "b")

@@ -6,11 +6,12 @@
 --   drop N     no answer, N times
 --   unsigned   an answer without a signature
 --
--- `seen` are the requests that came, `posts` what `messages.list` has, oldest first.
+-- and takes `pause` seconds for each answer. `seen` are the requests that came, `posts` what
+-- `messages.list` has, oldest first.
 local cjson = require "cjson"
 local sendapi = require "sendapi"
 
-local room = { seen = {}, posts = {}, tries = {}, actions = { "spam", "delete" } }
+local room = { pause = 0, seen = {}, posts = {}, tries = {}, actions = { "spam", "delete" } }
 
 local TOKEN = "room"
 
@@ -80,6 +81,7 @@ function room.handle()
   local body = ngx.req.get_body_data()
   local request = cjson.decode(body)
   room.seen[#room.seen + 1] = request
+  ngx.sleep(room.pause)
   local try = count(request)
   local wanted = type(request.params) == "table" and request.params.body or ""
   local drops = tonumber(wanted:match "^drop (%d+)$")
@@ -104,8 +106,9 @@ function room.post()
   ngx.print "ok"
 end
 
---- Tells what came since the last time.
+--- Tells what came since the last time. `?pause=…`: how long answers take from now on.
 function room.tell()
+  room.pause = tonumber(ngx.var.arg_pause) or 0
   ngx.print(cjson.encode(room.seen))
   room.seen = {}
 end

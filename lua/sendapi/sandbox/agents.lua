@@ -15,6 +15,8 @@ local MOST_OBJECTS = 10000 -- of each kind that a poller remembers
 local MOST_BYTES = 67108864 -- of the answers of one synchronisation
 local WAIT_SECONDS = 120 -- for a synchronisation that is under way
 
+local NO_CONNECTOR = { message = "The source has no connector." } -- any more
+
 local agents = {}
 
 ---@class sendapi.sandbox.Agents
@@ -33,9 +35,9 @@ function agents.new(world)
     state = world.state,
     pollers = {},
     due = {},
+    inquiring = {}, -- source -> that it waits for its turn
     under_way = 0,
     calls = setmetatable({}, { __mode = "k" }), -- coroutine -> what it does
-    replies = 0,
   }, Agents)
 end
 
@@ -74,16 +76,16 @@ local function action_of(body)
   return is_decoded and type(request) == "table" and request.action or nil
 end
 
---- Sends one body to a source's connector, and records that.
+--- Sends one body to a connector of a source, and records that.
 ---@param id string
+---@param url string
 ---@param body string
 ---@param signed string|nil
 ---@param try integer|nil
 ---@return sendapi.sandbox.Recorded
 ---@return string answer or why there is none
 ---@return table<string, string>|nil headers
-function Agents:exchange(id, body, signed, try)
-  local url = self.state.sources[id].connector
+function Agents:exchange(id, url, body, signed, try)
   local action = action_of(body)
   ngx.update_time()
   local at = ngx.now()
@@ -108,15 +110,18 @@ function Agents:exchange(id, body, signed, try)
   return recorded, answer, got
 end
 
---- A poller's way to the connector. Knows by the coroutine for what it asks.
+--- A poller's way to the connector that there is now: what was begun there ends there. Knows by the
+-- coroutine for what it asks.
 local function exchange_of(self, id)
+  local url = self.state.sources[id].connector
   return function(body, signed)
     local call = self.calls[coroutine.running()] or {}
     call.try = (call.try or 0) + 1
     if call.message then
       self.state:trying(call.message, call.try)
     end
-    local recorded, answer, headers = self:exchange(id, body, signed, call.has_tries and call.try)
+    local try = call.has_tries and call.try
+    local recorded, answer, headers = self:exchange(id, url, body, signed, try)
     call.bytes = (call.bytes or 0) + #answer
     if call.bytes > MOST_BYTES then
       return nil, ("more than %d bytes in one synchronisation"):format(MOST_BYTES)
@@ -144,6 +149,9 @@ end
 ---@param call table what it is for
 ---@param method string
 local function ask(self, id, call, method, ...)
+  if not self.state.sources[id].connector then
+    return nil, NO_CONNECTOR
+  end
   local poller = poller_of(self, id)
   local thread = coroutine.running()
   self.calls[thread] = call
@@ -160,16 +168,32 @@ end
 -- Synchronisation ---------------------------------------------------------------
 
 local function synchronise(self, id, method)
+  if not self.state.sources[id].connector then
+    return nil, NO_CONNECTOR
+  end
   self.state:source(id, { syncing = true })
+  local poller = poller_of(self, id)
   local result, problem = ask(self, id, {}, method)
+  if self.pollers[id] ~= poller then -- the source has another connector by now
+    self.state:source(id, { syncing = false })
+    return result, problem
+  end
   self.state:source(id, {
-    info = self.pollers[id] and self.pollers[id].info or cjson.null,
+    info = poller.info or cjson.null,
     syncing = false,
     error = problem and problem.message or cjson.null,
     polled_at = method == "synchronise" and ngx.now() or nil,
   })
   self.world.sources[id].options = self.state:options(id)
   return result, problem
+end
+
+--- Waits until no synchronisation of the source is under way.
+local function wait_for_turn(self, id)
+  local deadline = ngx.now() + WAIT_SECONDS
+  while self.state.sources[id].syncing and ngx.now() < deadline do
+    ngx.sleep(0.02)
+  end
 end
 
 local function schedule(self, id)
@@ -187,10 +211,7 @@ end
 ---@return table|nil
 ---@return sendapi.sandbox.Problem|nil
 function Agents:synchronise(id)
-  local deadline = ngx.now() + WAIT_SECONDS
-  while self.state.sources[id].syncing and ngx.now() < deadline do
-    ngx.sleep(0.02)
-  end
+  wait_for_turn(self, id)
   local result, problem = synchronise(self, id, "synchronise")
   schedule(self, id)
   return result, problem
@@ -224,10 +245,13 @@ function Agents:saved(id, is_another)
     return
   end
   schedule(self, id)
-  in_background(function()
-    if not self.state.sources[id].syncing then
-      synchronise(self, id, "inquire")
-    end
+  if self.inquiring[id] then
+    return
+  end
+  self.inquiring[id] = in_background(function()
+    wait_for_turn(self, id)
+    self.inquiring[id] = nil
+    synchronise(self, id, "inquire")
   end)
 end
 

@@ -183,6 +183,14 @@ local function environment()
   return _VERSION == "Lua 5.1" and "" or "env -u LUA_PATH -u LUA_CPATH"
 end
 
+--- An address as it stands in a url: one of IPv6 in brackets.
+---@param address string|nil
+---@return string|nil
+function configuration.in_url(address)
+  local is_bare = address and address:find(":", 1, true) and not address:find("[", 1, true)
+  return is_bare and "[" .. address .. "]" or address
+end
+
 --- The directive that names the system's resolvers, where there are any.
 local function resolver()
   local file = io.open "/etc/resolv.conf"
@@ -190,7 +198,7 @@ local function resolver()
   for line in file and file:lines() or function() end do
     local address = line:match "^nameserver%s+([%x.:]+)%s*$"
     if address then
-      addresses[#addresses + 1] = address:find(":", 1, true) and "[" .. address .. "]" or address
+      addresses[#addresses + 1] = configuration.in_url(address)
     end
   end
   if file then
@@ -200,9 +208,14 @@ local function resolver()
   return list ~= "" and ("resolver %s ipv6=off;"):format(list) or ""
 end
 
---- The directive for an address besides loopback.
+local IS_LISTENED_AT = { ["127.0.0.1"] = true, localhost = true }
+
+--- The directive for an address besides 127.0.0.1.
 local function listen(address)
-  return address and ("listen %s:{{http}};"):format(address) or ""
+  if not address or IS_LISTENED_AT[address:lower()] then
+    return ""
+  end
+  return ("listen %s:{{http}};"):format(address)
 end
 
 --- Everything `render` needs except the ports, and what starting nginx needs; nothing in it changes
@@ -225,7 +238,7 @@ function configuration.gather(options, directory)
   return {
     directory = quote(directory),
     environment = environment(),
-    listen = listen(options.host),
+    listen = listen(configuration.in_url(options.host)),
     log = options.log or "error",
     modules = module_directives(nginx),
     nginx = quote(nginx),

@@ -3,6 +3,9 @@
 -- Pure. A thread is found by its source, kind and id, or by its key; a message by its source,
 -- object and id, or by its number. Those of the thread that was active least recently are forgotten
 -- first.
+local encode = require "sendapi.sandbox.encode"
+local intake = require "sendapi.sandbox.intake"
+
 local conversations = {}
 
 local MOST_THREADS = 1000
@@ -50,17 +53,16 @@ function conversations.new(limits)
     most_messages = limits.messages or MOST_MESSAGES,
     most_bytes = limits.bytes or MOST_BYTES,
     number = 0,
+    first_number = 1,
+    count = 0,
+    bytes = 0,
+    by_key = {},
+    by_identity = {},
+    by_id = {},
+    by_number = {},
   }, Conversations)
-  self:clear()
-  return self
-end
-
---- Forgets everything; the numbers of messages go on.
-function Conversations:clear()
-  self.by_key, self.by_identity, self.by_id = {}, {}, {}
-  self.by_number, self.first_number = {}, self.number + 1
-  self.count, self.bytes = 0, 0
   self.next, self.previous = self, self -- a ring: `next` is the one that was idle longest
+  return self
 end
 
 local function nested(self, first, second)
@@ -129,6 +131,7 @@ local function forget_message(self, message)
   if message.id and self:message(message.source, message.object, message.id) == message then
     self.by_id[message.source][message.object][message.id] = nil
   end
+  intake.shorten(message)
 end
 
 local function forget_oldest_message(self, thread)
@@ -145,6 +148,15 @@ local function forget_thread(self, thread)
   self.by_key[thread.key] = nil
   self.by_identity[thread.source][thread.kind][thread.id] = nil
   self.count, self.bytes = self.count - 1, self.bytes - thread.bytes
+  thread.id, thread.actions = encode.excerpt(thread.id, LONGEST_KEY), nil
+end
+
+--- Forgets everything; the numbers of messages go on.
+function Conversations:clear()
+  while self.next ~= self do
+    forget_thread(self, self.next)
+  end
+  self.by_identity, self.by_id = {}, {}
 end
 
 local function make_room(self)
@@ -160,10 +172,11 @@ local function make_room(self)
   end
 end
 
---- A thread's name in the interface. Every thread has another one; long ids do not stand in it.
+--- A thread's name in the interface. Every thread has another one; ids that are long, or that a
+-- server would not take in a path, do not stand in it.
 local function key_of(self, source, kind, id)
   local key = ("%s:%s:%s"):format(source, kind, id)
-  if #key > LONGEST_KEY or id:find "^#" then
+  if #key > LONGEST_KEY or id:find "^#" or id:find "[%c/\\]" then
     self.keys = (self.keys or 0) + 1
     key = ("%s:%s:#%d"):format(source, kind, self.keys)
   end

@@ -61,6 +61,13 @@ local function cost_of(recorded)
   return OVERHEAD + bytes_of(recorded.request) + bytes_of(recorded.answer)
 end
 
+--- Takes a body away that nobody may see any more; events know the exchange for longer.
+local function empty(half)
+  if half and half.body then
+    half.body, half.headers, half.partial = nil, nil, true
+  end
+end
+
 local function shorten(self, half)
   if half and bytes_of(half) > self.most_of_body then
     half.body = half.body:sub(1, self.most_of_body)
@@ -69,7 +76,10 @@ local function shorten(self, half)
 end
 
 local function drop_oldest(self)
-  self.bytes = self.bytes - self.kept[self.first].cost
+  local oldest = self.kept[self.first]
+  self.bytes = self.bytes - oldest.cost
+  empty(oldest.request)
+  empty(oldest.answer)
   self.kept[self.first] = nil
   self.first = self.first + 1
 end
@@ -112,6 +122,9 @@ function Exchanges:change(recorded, changes)
   if self.kept[recorded.n] == recorded then
     self.bytes = self.bytes - recorded.cost
     weigh(self, recorded)
+  else
+    empty(recorded.request)
+    empty(recorded.answer)
   end
 end
 
@@ -136,7 +149,9 @@ end
 
 --- Forgets all of them; numbers go on.
 function Exchanges:clear()
-  self.kept, self.bytes, self.first = {}, 0, self.last + 1
+  while self.first <= self.last do
+    drop_oldest(self)
+  end
 end
 
 --- A request's headers by name, of the lines in which they came.

@@ -305,7 +305,7 @@ local function prepare(directory, options)
   if not ok then
     return nil, message
   end
-  local screen = { host = options.host, open = options.open }
+  local screen = { host = configuration.in_url(options.host), open = options.open }
   ok, message = write_file(directory .. "/screen.json", cjson.encode(screen))
   if not ok then
     return nil, message

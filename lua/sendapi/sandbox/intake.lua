@@ -12,6 +12,7 @@ local DEEPEST = 32 -- arrays and objects within one another
 local MOST_USERS = 50 -- that a thread remembers
 local OVERHEAD = 1024 -- bytes that a message counts for besides its texts
 local LONGEST_REQUEST = 16384 -- bytes of one that is kept as it came
+local LONGEST_FORGOTTEN = 4096 -- bytes of a message that events may tell as it was
 
 local intake = {}
 
@@ -117,7 +118,7 @@ end
 local function least_of(params)
   return {
     id = params.id,
-    body = params.body and encode.excerpt(params.body, LONGEST_NAME),
+    body = text(params.body) and encode.excerpt(params.body, LONGEST_NAME),
     author = id_of(params.author) and intake.user(params.author),
     recipient = id_of(params.recipient) and intake.user(params.recipient),
     thread_id = params.thread_id,
@@ -159,7 +160,8 @@ local function pair_of(params)
   if other < one then
     one, other = other, one
   end
-  return one .. " " .. other
+  local length = one:find "[ :]" and #one .. ":" or "" -- else it shows where the first one ends
+  return length .. one .. " " .. other
 end
 
 --- The kind and the id of the thread that a content belongs to.
@@ -204,6 +206,15 @@ function intake.params(message)
   end
   local params, _, is_cut = intake.content(cjson.decode(message.request).params)
   return params, is_cut
+end
+
+--- Leaves of a message that is forgotten what events may still tell of it.
+---@param message sendapi.sandbox.MessageRecord
+function intake.shorten(message)
+  if message.bytes > LONGEST_FORGOTTEN then
+    message.params, message.request, message.is_cut = least_of(intake.params(message)), nil, true
+    message.id = message.id and encode.excerpt(message.id, LONGEST_NAME)
+  end
 end
 
 --- Makes a message of what was received, which has an id; its thread is there then. A short request

@@ -2,6 +2,7 @@
 local connector_options = require "sendapi.connector.options"
 local host = require "sendapi.sandbox.host"
 local options_list = require "sendapi.options"
+local source_settings = require "sendapi.sandbox.settings"
 
 local M = {}
 
@@ -70,7 +71,7 @@ end
 local function problem_of_source(source)
   if source.token == "" then
     return "token: it is empty"
-  elseif source.connector and not source.connector:lower():find "^https?://[^%s%c]+$" then
+  elseif source.connector and not source_settings.url(source.connector) then
     return "connector: expected something like http://127.0.0.1:3000/connector"
   elseif source.interval and not (source.interval >= 0 and source.interval < 1e9) then
     return "interval: expected seconds; 0: none"
@@ -84,7 +85,7 @@ local function problem_of_sources(sources)
   end
   for id, source in pairs(sources) do
     local name = options_list.printable(id)
-    if type(id) ~= "string" or not id:find "^[%w_.~-]+$" then
+    if type(id) ~= "string" or source_settings.problem_of_id(id) then
       return ("sources: '%s' is no id: expected letters, digits, _ and -"):format(name)
     elseif type(source) ~= "table" then
       return ("source '%s': expected a table, got a %s"):format(name, type(source))

@@ -303,7 +303,7 @@ local function replay_out(recorded, body, signed)
   if not source then
     return status, refusal
   end
-  return 200, exchanges.view(world.agents:exchange(source.id, body, signed, nil), true)
+  return 200, exchanges.view(world.agents:exchange(source.id, source.connector, body, signed), true)
 end
 
 --- Sends it to the sandbox itself, and finds there what came of it.

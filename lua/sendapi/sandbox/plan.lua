@@ -185,7 +185,7 @@ function plan.of_request(body, met)
 end
 
 local function problem_of_list(list)
-  if type(list) ~= "table" then
+  if type(list) ~= "table" or (next(list) ~= nil and list[1] == nil) then
     return "faults must be a list"
   end
   local sum = 0

@@ -208,9 +208,9 @@ function Poller:inquire()
   return fetch_info(self)
 end
 
---- Forgets the oldest objects of each kind, and all exchanges. Objects that are listed again after
--- that arrive again.
----@param most integer of each kind that are kept
+--- Forgets the oldest objects of each kind, of the others all but their ids, and all exchanges. The
+-- oldest arrive again when they are listed again after that.
+---@param most integer of each kind whose ids are kept
 function Poller:forget(most)
   self.wire = {}
   for _, kind in ipairs(LISTED) do
@@ -218,6 +218,7 @@ function Poller:forget(most)
     for place, id in ipairs(contents.ids) do
       if place + most > #contents.ids then
         kept[#kept + 1] = id
+        contents.by_id[id] = { id = id }
       else
         contents.by_id[id], contents.listed[id] = nil, nil
       end

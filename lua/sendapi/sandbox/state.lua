@@ -13,6 +13,7 @@ local view = require "sendapi.sandbox.view"
 local text = intake.text
 
 local MOST_USERS = 200 -- that `users.create` has told of
+local LONGEST_TITLE = 1000 -- bytes
 
 local state = {}
 
@@ -148,6 +149,12 @@ local function note_user(self, source, params)
   self.users[key] = user
 end
 
+--- A thread's title, of its content.
+local function title_of(content)
+  local title = text(content.title)
+  return title and encode.excerpt(title, LONGEST_TITLE)
+end
+
 local function note_message(self, message, params, at)
   local thread = message.thread
   intake.note_user(thread, params.author)
@@ -157,7 +164,7 @@ local function note_message(self, message, params, at)
   end
   if message.object == "threads" then
     local content = intake.params(message)
-    thread.title, thread.actions = text(content.title), content.actions
+    thread.title, thread.actions = title_of(content), content.actions
   end
   self.conversations:touch(thread, at)
   tell_message(self, message)
@@ -306,7 +313,7 @@ end
 ---@param operation string
 ---@param answer table the thread as it is now
 function State:thread_changed(thread, operation, answer)
-  thread.title, thread.actions = text(answer.title) or thread.title, answer.actions
+  thread.title, thread.actions = title_of(answer) or thread.title, answer.actions
   if REMOVALS[operation] or operation == "publish" then
     thread.removed = REMOVALS[operation]
   end

@@ -7,6 +7,7 @@ local world = require "sendapi.sandbox.world"
 local MOST_WAITING = 64
 local HEARTBEAT_SECONDS = 15
 local PAUSE_SECONDS = 0.03 -- in which events gather
+local ENOUGH_BYTES = 131072 -- that wait for a client to read them, but for the last event
 
 local stream = {}
 
@@ -49,9 +50,9 @@ local function admitted(work)
   return true
 end
 
---- The texts of the events after a number, and the last one's number.
+--- The texts of the next events after a number, and the last one's number.
 local function texts_after(number)
-  local texts = {}
+  local texts, bytes = {}, 0
   for i, event in ipairs(world.events:after(number)) do
     number = event.number
     texts[i] = ("id: %d\nevent: %s\ndata: %s\n\n"):format(
@@ -59,6 +60,10 @@ local function texts_after(number)
       event.name,
       encode.json(event.data())
     )
+    bytes = bytes + #texts[i]
+    if bytes >= ENOUGH_BYTES then
+      break
+    end
   end
   return texts, number
 end

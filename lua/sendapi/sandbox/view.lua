@@ -73,7 +73,7 @@ local function attachments_of(given)
     attachments[#attachments + 1] = object(attachment) and {
       url = text(attachment.url),
       content = text(attachment.content),
-      bytes = tonumber(attachment.bytes),
+      bytes = type(attachment.bytes) == "number" and attachment.bytes or nil,
       filename = text(attachment.filename),
       type = text(attachment.type),
     } or nil

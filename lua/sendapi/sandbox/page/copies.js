@@ -3,16 +3,22 @@ import { actions } from "./protocol.js";
 
 const signatureHeader = "X-SMCCSDK-SIGNATURE";
 
-const quote = (words) => `'${words.replaceAll("'", "'\\''")}'`;
+const octal = (c) => `\\${c.charCodeAt().toString(8).padStart(3, 0)}`;
 
-/** Sends the very same bytes again, with the recorded signature. */
+/** For a shell; control characters need bash. */
+const quote = (words) =>
+  /[^\n\t -~\x80-\uffff]/.test(words)
+    ? `$'${words.replace(/['\\\x00-\x1f\x7f]/g, octal)}'`
+    : `'${words.replaceAll("'", "'\\''")}'`;
+
+/** Sends the same bytes again. */
 export function asCurl(exchange, url) {
   const { body, signature } = exchange.request;
   const parts = ["curl -sS -i", `-H ${quote("Content-Type: application/json")}`];
   if (signature) {
     parts.push(`-H ${quote(`${signatureHeader}: ${signature}`)}`);
   }
-  parts.push(`--data-binary ${quote(body)}`, quote(url));
+  parts.push(`--data-raw ${quote(body)}`, quote(url));
   return parts.join(" \\\n  ");
 }
 
