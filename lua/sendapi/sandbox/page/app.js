@@ -128,7 +128,7 @@ const shortcuts = {
 
 const isWriting = (element) => element.matches("input:not([type=checkbox]), textarea, select");
 
-/** From a text box Escape leads back to its list; from a conversation, on a phone, to the threads. */
+/** Escape leads from a text box to its list; from a conversation, on a phone, to the threads. */
 function escape(event) {
   if (isWriting(event.target)) {
     focusList();

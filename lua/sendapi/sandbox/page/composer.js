@@ -93,7 +93,7 @@ function setTyping(isTyping) {
   attempt(() => post("/typing", { thread: store.open.key, on: isTyping }));
 }
 
-/** The text box grows with what is in it, up to a height the style sheet sets. */
+/** The text box grows with its text, up to the style sheet's height. */
 function grow() {
   const box = find("body");
   box.style.height = "auto";
@@ -139,7 +139,7 @@ async function send() {
   }
 }
 
-/** The agent may have gone to another conversation meanwhile, and the event have come before. */
+/** The agent may be elsewhere meanwhile, and the event have come before. */
 function sent(key, message) {
   drafts.delete(key);
   if (store.open?.key === key) {

@@ -21,7 +21,7 @@ function kindOf(attachment, name) {
   return (isImage && "image") || (isAudio && "audio") || "file";
 }
 
-/** Where to load an attachment from; null: from nowhere. A content that was sent becomes a url. */
+/** Where to load an attachment from, or null. A content that was sent becomes a url. */
 function sourceOf({ content, url }, kind, name) {
   const type = `${kind}/${extensionOf(name).replace("svg", "svg+xml")}`;
   const isBase64 = /^[A-Za-z0-9+/=\s]+$/.test(text(content));

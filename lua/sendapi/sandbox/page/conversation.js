@@ -77,7 +77,7 @@ function drawTyping({ user, preview }) {
   return h("div.typing.hint", avatar(user), dots, words, bdi(text(preview), "preview"));
 }
 
-/** Runs a change; what had the focus has it afterwards, also when it was drawn anew. */
+/** Runs a change; what had the focus keeps it, also when drawn anew. */
 function keepFocus(change) {
   const key = document.activeElement?.dataset.focus;
   change();
@@ -112,7 +112,7 @@ function earlier(hidden) {
   return button(`Show earlier messages (${hidden})`, more, { className: "link" });
 }
 
-/** The messages with a line before each new day, and a button before those not drawn. */
+/** The messages, a line before each new day, a button before those not drawn. */
 function pieces(messages) {
   const hidden = Math.max(0, messages.length - most);
   const all = hidden > 0 ? [earlier(hidden)] : [];

@@ -50,7 +50,7 @@ function luaTable(items, indent) {
   return `{\n${items.map((item) => `${inner}${item},\n`).join("")}${indent}}`;
 }
 
-/** A decoded JSON value as Lua. Null is left out of objects, as the protocol means it. */
+/** A decoded JSON value as Lua. Objects lose their nulls, as the protocol means it. */
 export function luaValue(value, indent = "") {
   const inner = `${indent}  `;
   if (typeof value === "string") {

@@ -13,7 +13,7 @@ const random = (bytes) =>
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 
-/** Check boxes for these values, and for those that are chosen though nobody knows them. */
+/** Check boxes for these values, and for chosen ones that nobody knows. */
 function boxes(name, known, chosen) {
   return [...new Set([...known, ...chosen])].map((value) => {
     const box = h("input", { type: "checkbox", name, value, checked: chosen.includes(value) });
@@ -95,7 +95,7 @@ function forget() {
   }
 }
 
-/** The source that "poll now" and the settings are about: the one looked at, else the only one. */
+/** The source for "poll now" and the settings: the one looked at, else the only one. */
 export function currentSource() {
   const sources = [...store.sources.values()];
   return store.sources.get(store.source) ?? (sources.length === 1 ? sources[0] : undefined);

@@ -99,14 +99,14 @@ export function safeUrl(text) {
 /** What makes a link to another site tell it nothing. */
 export const safeLink = (href) => ({ href, target: "_blank", rel: "noopener noreferrer" });
 
-/** A link to another site, or the mere text when the url is none of http or https. */
+/** A link to another site, or mere text when the url is not http or https. */
 export function link(url, words) {
   const href = safeUrl(url);
   const shown = bdi(words);
   return href ? h("a", safeLink(href), shown) : h("span", { title: "not an http(s) url" }, shown);
 }
 
-/** An image from another site; when it cannot be loaded, `instead()` takes its place. */
+/** An image from another site; `instead()` takes its place when it does not load. */
 export function image(source, alt, instead) {
   const shown = h("img", { src: source, alt, loading: "lazy", referrerpolicy: "no-referrer" });
   shown.addEventListener("error", () => shown.replaceWith(instead()));
@@ -119,7 +119,7 @@ export const list = (value) => (Array.isArray(value) ? value : []);
 /** The objects of a list from outside. */
 export const objects = (value) => list(value).filter(isObject);
 
-/** A text from outside: numbers are written out, and whatever else is none is empty. */
+/** A text from outside: numbers are written out, what else is none is empty. */
 export function text(value) {
   return ["string", "number"].includes(typeof value) ? String(value) : "";
 }

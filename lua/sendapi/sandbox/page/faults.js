@@ -52,7 +52,7 @@ function read(form) {
 
 const forms = () => [...find("kinds").querySelectorAll("form")];
 
-/** Turns on what the forms say, and nothing else; draws what is on then, also when it was refused. */
+/** Turns on what the forms say; draws what is on then, also when it was refused. */
 async function apply() {
   try {
     const faults = forms()

@@ -1,4 +1,4 @@
-// Short words about what was done, or why it was not; read aloud by screen readers.
+// What was done, or why it was not; read aloud by screen readers.
 import { closeButton, find, h } from "./dom.js";
 
 const goodMilliseconds = 4000;
@@ -12,7 +12,7 @@ export function notice(words, isBad = false) {
   setTimeout(() => shown.remove(), isBad ? badMilliseconds : goodMilliseconds);
 }
 
-/** Does what may be refused, and says so if it is. Resolves to the answer, or undefined. */
+/** Does what may be refused, and says so. Resolves to the answer, or undefined. */
 export async function attempt(action, done) {
   try {
     const answer = (await action()) ?? {};

@@ -1,4 +1,4 @@
-// The wire: every exchange in both directions, one of them in full, and sending it again.
+// The wire: every exchange both ways, one of them in full, and sending it again.
 import { get, post } from "./api.js";
 import { bdi, button, fill, find, h, icon, on, text } from "./dom.js";
 import { asCurl, asLua } from "./copies.js";
