@@ -6,6 +6,7 @@
 -- implements. Whatever a connector does, it is the report that says so.
 local answers = require "sendapi.check.cases.answers"
 local change = require "sendapi.check.cases.change"
+local collections = require "sendapi.collections"
 local create = require "sendapi.check.cases.create"
 local info = require "sendapi.check.cases.info"
 local list = require "sendapi.check.cases.list"
@@ -83,19 +84,10 @@ local function not_applicable(context, name, sentence)
   })
 end
 
-local function contains(items, item)
-  for _, other in ipairs(items) do
-    if other == item then
-      return true
-    end
-  end
-  return false
-end
-
 --- The cases of one operation of one kind of object.
 local function run_theme(context, kind, theme)
   local name = kind .. "." .. theme.operation
-  if not contains(context.info.objects[kind] or {}, theme.operation) then
+  if not collections.contains(context.info.objects[kind] or {}, theme.operation) then
     not_applicable(context, name, "implementation.info does not declare it.")
   elseif theme.writes and context.settings.create == false then
     not_applicable(context, name, "Nothing is to be written.")
@@ -158,7 +150,7 @@ local function complaint_of_setting(name, value)
   if not types then
     local near = options_list.suggestion(name, setting_names)
     return ("there is no setting '%s'%s"):format(options_list.printable(name), near)
-  elseif not contains(types, type(value)) then
+  elseif not collections.contains(types, type(value)) then
     return ("%s: expected a %s, got a %s"):format(name, types[1], type(value))
   elseif name == "timeout" and not (value > 0 and value < 1e9) then
     return "timeout: expected seconds, above 0"

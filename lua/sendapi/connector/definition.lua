@@ -1,5 +1,6 @@
 --- What a connector implements: checks a definition, and derives `implementation.info` from it.
 local actions = require "sendapi.actions"
+local collections = require "sendapi.collections"
 local connector_options = require "sendapi.connector.options"
 local core = require "sendapi.core"
 local options = require "sendapi.options"
@@ -102,15 +103,6 @@ local function complaint_of_messaging(messaging)
   end
 end
 
-local function contains(list, item)
-  for _, other in ipairs(list) do
-    if other == item then
-      return true
-    end
-  end
-  return false
-end
-
 local function complaint_of_sent(object, given)
   if type(given) == "boolean" then
     return nil
@@ -119,7 +111,7 @@ local function complaint_of_sent(object, given)
   end
   local known, seen, count = sent_operations[object], {}, 0
   for _, name in pairs(given) do
-    if not contains(known, name) then
+    if not collections.contains(known, name) then
       local near = options.suggestion(name, known)
       return ("%s: there is no operation '%s'%s"):format(object, options.printable(name), near)
     elseif seen[name] then

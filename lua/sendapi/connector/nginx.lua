@@ -3,27 +3,10 @@
 --
 -- Says no more than HTTP asks for: the method, the size before anything is read, the exact bytes
 -- of the body wherever nginx has put them. All else is the connector's.
+local nginx_body = require "sendapi.nginx_body"
 local requests = require "sendapi.connector.request"
 
 local M = {}
-
-local function read_file(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    error("the body that nginx has put into a file: " .. message, 0)
-  end
-  local content = file:read "*a"
-  file:close()
-  return content
-end
-
---- The exact bytes of the request's body, also when nginx has put them into a file.
-local function read_body()
-  ngx.req.read_body()
-  local body = ngx.req.get_body_data()
-  local path = not body and ngx.req.get_body_file()
-  return body or (path and read_file(path)) or ""
-end
 
 --- Nil for what is not there, or empty.
 local function variable(name)
@@ -70,7 +53,7 @@ function M.serve(connector, log)
     log("warn", ("connector: 413 Request too large: it has %.0f bytes"):format(bytes))
     return refuse(requests.refusals.too_large, {})
   end
-  local body = read_body()
+  local body = nginx_body.read()
   local header, query = variable "http_x_smccsdk_signature", variable "arg_signature"
   return answer(connector:handle(body, header, query))
 end

@@ -5,6 +5,7 @@
 local cjson = require "cjson"
 local encode = require "sendapi.sandbox.encode"
 local faults = require "sendapi.sandbox.faults"
+local nginx_body = require "sendapi.nginx_body"
 local owner = require "sendapi.sandbox.owner"
 local plan = require "sendapi.sandbox.plan"
 local rules = require "sendapi.sandbox.rules"
@@ -21,24 +22,6 @@ local nginx = {}
 local journal
 local met_by_id = {} -- see `plan.of_request`
 local right = { right = true }
-
-local function read_file(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    error(message)
-  end
-  local content = file:read "*a"
-  file:close()
-  return content
-end
-
---- The exact bytes of the request's body, also when nginx has put them into a file.
-local function read_body()
-  ngx.req.read_body()
-  local body = ngx.req.get_body_data()
-  local path = not body and ngx.req.get_body_file()
-  return body or (path and read_file(path)) or ""
-end
 
 --- The header, or the query parameter where a proxy has taken the header away.
 local function read_signature()
@@ -205,7 +188,7 @@ end
 --- Takes in one request: the answer of the rules, which are not asked where a fault is in their
 -- place, and the fault.
 local function receive(source_id, fault)
-  local body = read_body()
+  local body = nginx_body.read()
   local entry = describe(source_id, body)
   fault = plan.of_request(body, met_by_id) or fault
   entry.fault = fault and fault.kind

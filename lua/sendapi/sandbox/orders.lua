@@ -3,6 +3,7 @@
 -- Each function gets the decoded body, and what stands behind its name in the path; it gives a
 -- status and a table.
 local cjson = require "cjson"
+local collections = require "sendapi.collections"
 local connection = require "sendapi.sandbox.connection"
 local exchanges = require "sendapi.sandbox.exchanges"
 local inquiries = require "sendapi.sandbox.inquiries"
@@ -248,14 +249,6 @@ function orders.POST.poll(given)
   return 200, {}
 end
 
-local function count(set)
-  local number = 0
-  for _ in pairs(set) do
-    number = number + 1
-  end
-  return number
-end
-
 function orders.PUT.sources(given, id)
   local problem = settings.problem_of_id(id or "") or settings.problem(given)
   if problem then
@@ -263,7 +256,7 @@ function orders.PUT.sources(given, id)
   elseif not world.sources[id] then
     if not is_text(given.token) then
       return failed(422, "token: a new source needs one.")
-    elseif count(world.sources) >= MOST_SOURCES then
+    elseif collections.count(world.sources) >= MOST_SOURCES then
       return failed(409, "There are too many sources.")
     end
   elseif given.token == cjson.null then

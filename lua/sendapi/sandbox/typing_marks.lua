@@ -1,6 +1,7 @@
 --- Who types in which thread: until they stop, write something, or time is over.
 --
 -- Pure.
+local collections = require "sendapi.collections"
 local encode = require "sendapi.sandbox.encode"
 local intake = require "sendapi.sandbox.intake"
 local json = require "sendapi.json"
@@ -51,14 +52,6 @@ local function place_of(state, source, params, at)
   return thread, last and intake.params(last).author
 end
 
-local function count(set)
-  local number = 0
-  for _ in pairs(set) do
-    number = number + 1
-  end
-  return number
-end
-
 --- `typing.start`.
 ---@param state sendapi.sandbox.State
 ---@param source string
@@ -71,7 +64,7 @@ function typing_marks.start(state, source, params, at)
   end
   local user = json.type(author) == "object" and text(author.id) and intake.user(author) or nil
   local id = user and user.id or ""
-  if not thread.typing[id] and count(thread.typing) >= MOST then
+  if not thread.typing[id] and collections.count(thread.typing) >= MOST then
     return
   end
   local preview = encode.excerpt(text(params.preview) or "", LONGEST_PREVIEW)

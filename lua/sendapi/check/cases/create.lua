@@ -1,5 +1,6 @@
 --- What `create` answers. It writes into the connector.
 local cjson = require "cjson"
+local collections = require "sendapi.collections"
 local objects = require "sendapi.check.objects"
 local reader = require "sendapi.check.reader"
 local session_of = require "sendapi.check.session"
@@ -12,15 +13,6 @@ local HEBREW = "\215\169\215\156\215\149\215\157"
 local ESCAPED = "(escaped)"
 local TEXT = ("check: %s %s \195\169 \"'\\ <b>&amp;</b>\ttab"):format(ASTRAL, HEBREW)
 local LARGE = ("0123456789"):rep(2000) -- characters: as many as a body may have
-
-local function contains(list, item)
-  for _, other in ipairs(list) do
-    if other == item then
-      return true
-    end
-  end
-  return false
-end
 
 --- An object of a kind that the connector listed, the newest.
 local function newest_listed(context, kind)
@@ -43,7 +35,10 @@ local function ties(context, kind)
       in_reply_to_id = private and objects.id_of(private),
       recipient_id = private and reader.is_object(private.author) and private.author.id or "check",
     }
-  elseif kind == "messages" and not contains(context.info.options, "messages.unthreaded") then
+  elseif
+    kind == "messages"
+    and not collections.contains(context.info.options, "messages.unthreaded")
+  then
     return { thread_id = known_thread(context) or "check" }
   end
   return kind == "threads" and { title = "check" } or {}
@@ -112,7 +107,7 @@ end
 
 --- What `show` says of the text, when it says something of it.
 local function shown_body(context, kind, id)
-  if not contains(context.info.objects[kind], "show") then
+  if not collections.contains(context.info.objects[kind], "show") then
     return nil
   end
   local shown = context.session:ask_well(kind .. ".show", { id = id })

@@ -1,5 +1,6 @@
 --- The shape of `implementation.info`, the only action that every connector has.
 local known_actions = require "sendapi.actions"
+local collections = require "sendapi.collections"
 local connector_options = require "sendapi.connector.options"
 local core = require "sendapi.core"
 local reader = require "sendapi.check.reader"
@@ -53,22 +54,13 @@ local function is_absent(value)
   return value == nil or value == reader.null
 end
 
-local function contains(list, item)
-  for _, other in ipairs(list) do
-    if other == item then
-      return true
-    end
-  end
-  return false
-end
-
 local function expect_operations(name, operations)
   for _, operation in ipairs(operations) do
     local known = sent_operations[name]
     if not operation:find "^[%w_]+$" then
       local sentence = "objects.%s: %q cannot be the name of an operation. Use letters, digits, _."
       fail(sentence, name, operation)
-    elseif known and not contains(known, operation) then
+    elseif known and not collections.contains(known, operation) then
       local near = did_you_mean(operation, known)
       fail("objects.%s: there is no operation %s.%s", name, operation, near)
     end
