@@ -12,7 +12,8 @@
  *
  * A row that was appended is pending, or a dead letter with its reason, until it is delivered or
  * somebody discards it: there is no other way out. Rows of one source have ascending ids in the
- * order of their appending, over all processes; a letter that is retried keeps its id.
+ * order of their appending, over all processes; a letter that is retried is appended anew, with a
+ * new id, behind what is pending.
  *
  * Any number of processes append to a source; one at a time delivers it, the holder of its lease.
  * Only the holder reads pending rows and ends them. `end` is fenced: of a process whose lease has
@@ -30,6 +31,10 @@
 #include <stdbool.h>
 #include <stddef.h> /* size_t */
 #include <stdint.h> /* uint64_t */
+
+#include "visibility.h"
+
+SENDAPI_HIDDEN_BEGIN
 
 enum {
     STORE_REASON = 512,   /* bytes of a sentence, its end included */
@@ -180,5 +185,7 @@ struct store_driver {
     /* Something to do while nothing else is: checkpoints, tidying. May do nothing. */
     void (*idle)(struct store *store);
 };
+
+SENDAPI_HIDDEN_END
 
 #endif
