@@ -163,6 +163,8 @@ $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUIL
 	@mkdir -p $(@D)
 	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(STORE_LIBS)
 
+$(BUILD)/c/store_sqlite_test $(BUILD)/tsan/store_sqlite_test: spec/c/crash_vfs.c
+
 # The floors of the benchmark: each a program by itself.
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
