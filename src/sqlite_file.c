@@ -406,10 +406,11 @@ static enum verdict identify(struct sqlite_file *file, int versions, int *versio
 /* What the check could not read is not damaged for that. */
 static bool tells_of_damage(const char *finding)
 {
-    return strstr(finding, "get the page") == NULL && strstr(finding, "get page") == NULL;
+    return strstr(finding, "error code=11") != NULL ||
+           (strstr(finding, "get the page") == NULL && strstr(finding, "get page") == NULL);
 }
 
-static enum verdict look_through(struct sqlite_file *file, struct store_problem *problem)
+static enum verdict check_pages(struct sqlite_file *file, struct store_problem *problem)
 {
     enum verdict verdict = SOUND;
     sqlite3_stmt *statement = NULL;
@@ -429,18 +430,55 @@ static enum verdict look_through(struct sqlite_file *file, struct store_problem 
     return code != SQLITE_OK ? verdict_of(file, code, problem) : verdict;
 }
 
-static int configure(struct sqlite_file *file)
+static bool can_be_read(sqlite3_file *real)
+{
+    char block[SQLITE_FILE_PAGE];
+    sqlite3_int64 size = 0;
+    int code = SQLITE_OK;
+    if (real == NULL || real->pMethods == NULL) {
+        return true;
+    }
+    code = real->pMethods->xFileSize(real, &size);
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += SQLITE_FILE_PAGE) {
+        code = real->pMethods->xRead(real, block, SQLITE_FILE_PAGE, at);
+        code = code == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : code;
+    }
+    return code == SQLITE_OK;
+}
+
+/* The check takes a page that it cannot read for a damaged one, so that needs a second look. */
+static enum verdict look_through(struct sqlite_file *file, struct store_problem *problem)
+{
+    sqlite3_file *real = NULL;
+    sqlite3_file *wal = NULL;
+    enum verdict verdict = check_pages(file, problem);
+    if (verdict != DAMAGED) {
+        return verdict;
+    }
+    (void)sqlite3_file_control(file->db, "main", SQLITE_FCNTL_FILE_POINTER, &real);
+    (void)sqlite3_file_control(file->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (!can_be_read(real) || !can_be_read(wal)) {
+        (void)sqlite_file_code(file, SQLITE_IOERR_READ, problem);
+        return TROUBLE;
+    }
+    return check_pages(file, problem);
+}
+
+/* How pages are kept is settled once, by who makes the file. */
+static int configure(struct sqlite_file *file, bool is_new)
 {
     char sql[512];
+    (void)snprintf(sql, sizeof sql, "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL",
+                   SQLITE_FILE_PAGE);
+    int code = is_new ? execute(file, sql) : SQLITE_OK;
     (void)snprintf(sql, sizeof sql,
-                   "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL;"
                    "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = %d;"
                    "PRAGMA synchronous = %s; PRAGMA fullfsync = ON;"
                    "PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = OFF;"
                    "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY",
-                   SQLITE_FILE_PAGE, SQLITE_FILE_PAGE * SQLITE_FILE_WAL_PAGES,
+                   SQLITE_FILE_PAGE * SQLITE_FILE_WAL_PAGES,
                    file->is_process_only ? "NORMAL" : "FULL");
-    return execute(file, sql);
+    return code == SQLITE_OK ? execute(file, sql) : code;
 }
 
 static int run_steps(struct sqlite_file *file, const char *const *steps, int version, int versions)
@@ -486,7 +524,7 @@ static enum verdict inspect(struct sqlite_file *file, bool is_first, const char 
         return verdict;
     }
     int is_wal = 0;
-    int code = configure(file);
+    int code = configure(file, version == 0);
     code = code == SQLITE_OK
                ? ask(file, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is_wal)
                : code;
@@ -588,6 +626,18 @@ static void delist(const struct sqlite_file *file)
     (void)pthread_mutex_unlock(&lock);
 }
 
+/* Whether another engine of this process has the file open. */
+static bool is_ours_too(const struct sqlite_file *file)
+{
+    (void)pthread_mutex_lock(&lock);
+    const struct sqlite_file *other = open_files;
+    while (other != NULL && (other->db == NULL || strcmp(other->path, file->path) != 0)) {
+        other = other->next;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return other != NULL;
+}
+
 /*
  * SQLite believes that this process has the locks of its parent's connections, and would share
  * them with a new one: they are closed first.
@@ -661,7 +711,7 @@ static bool open_locked(struct sqlite_file *file, const struct store_settings *s
     if (!file_locks_join(file->locks, &is_first)) {
         return system_problem(problem, "the outbox's lock file cannot be used", file->lock_path);
     }
-    if (is_first && file_place_is_open_here(file->path)) {
+    if (is_first && !is_ours_too(file) && file_place_is_open_here(file->path)) {
         return sqlite_file_problem(problem, STORE_UNAVAILABLE,
                                    "something else in this process has the outbox's file open, "
                                    "which would break its locks (%.256s)",

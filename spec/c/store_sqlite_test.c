@@ -406,7 +406,9 @@ static bool said(bool is_done, const struct failure_kind *kind)
         return true;
     }
     CHECK(contract_problem.reason[0] != '\0');
-    CHECK_INT(contract_problem.trouble, kind->code == 0 ? STORE_NO_MEMORY : STORE_UNAVAILABLE);
+    /* a check of the pages cannot tell why it did not get one */
+    CHECK(contract_problem.trouble == STORE_UNAVAILABLE ||
+          (kind->code == 0 && contract_problem.trouble == STORE_NO_MEMORY));
     contract_problem = (struct store_problem){.trouble = STORE_FINE};
     return false;
 }
@@ -562,7 +564,7 @@ static void newer_file_is_refused(void)
 static void older_file_is_migrated(void)
 {
     settle(&contract_settings);
-    run_sql("PRAGMA application_id = 1396788297"); /* version 0: without tables */
+    run_sql("PRAGMA application_id = 1396789321"); /* version 0: without tables */
     struct store *store = contract_open_as("first");
     CHECK(contract_append(store, "source", "body") > 0);
     store_sqlite.close(store);
@@ -590,7 +592,7 @@ static void check_put_aside(void)
     CHECK(contract_append(store, "source", "body") > 0);
     store_sqlite.close(store);
     (void)snprintf(prefix, sizeof prefix, "%u.db.corrupt-", places);
-    CHECK_SIZE(sweep(prefix, false), 1);
+    CHECK(sweep(prefix, false) >= 1); /* its WAL goes with it */
     CHECK_INT(open_trouble(), STORE_FINE);
     CHECK_SIZE(warnings, 1);
 }
