@@ -20,11 +20,11 @@ STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqli
   sqlite_file sqlite_open store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
-THERE   = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) $(CFLAGS) -E - >/dev/null 2>&1 && echo yes)
-STORES := $(foreach s,sqlite,$(if $(call THERE,$(HEADER_$s)),$s))
-CORE   := $(filter-out $(STORE_sqlite),$(SOURCES))
+HASH    := \#
+THERE    = $(shell echo '$(HASH)include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+STORES   := $(foreach s,sqlite,$(if $(call THERE,$(HEADER_$s)),$s))
+CORE     := $(filter-out $(STORE_sqlite),$(SOURCES))
 BUILDABLE := $(CORE) $(foreach s,$(STORES),$(STORE_$s))
-
 STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
