@@ -17,7 +17,7 @@ HEADERS  := $(wildcard src/*.h)
 # Stores of an outbox: each a shared object of its own, so that the core needs no library of theirs,
 # and built only where the header is.
 STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_damage \
-  sqlite_file sqlite_open store_sqlite)
+  sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
 HASH    := \#

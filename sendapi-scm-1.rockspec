@@ -144,6 +144,8 @@ build = {
         "src/sqlite_damage.c",
         "src/sqlite_file.c",
         "src/sqlite_open.c",
+        "src/sqlite_rows.c",
+        "src/sqlite_visit.c",
         "src/store_sqlite.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L" },
