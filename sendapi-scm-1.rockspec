@@ -20,10 +20,10 @@ dependencies = {
   "lua-cjson",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No library
--- is looked for, and no header of curl's or SQLite's: LuaRocks does not look where a multi-arch
--- system keeps them. The compiler does. LuaRocks knows no module that may be left out: without
--- SQLite it is `make install`.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No
+-- library is looked for, and no header of curl's or SQLite's: LuaRocks does not look where a
+-- multi-arch system keeps them. The compiler does. LuaRocks knows no module that may be left out:
+-- without SQLite it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },

@@ -933,6 +933,39 @@ static void forks_in_the_midst(void)
     CHECK_SIZE(warnings, 0);
 }
 
+/* What the child opens is its own to SQLite, too: the parent's end does not take its WAL away. */
+static void childs_store_outlives_its_parents(void)
+{
+    int ready[2];
+    int go[2];
+    char byte = 0;
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "before") > 0);
+    CHECK(pipe(ready) == 0 && pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct store *own = contract_open_as("child");
+        (void)!write(ready[1], "r", 1);
+        (void)!read(go[0], &byte, 1);
+        bool is_fine = contract_append(own, "source", "child") > 0;
+        store_sqlite.close(own);
+        store_sqlite.abandon(store);
+        _exit(is_fine ? 0 : 1);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    store_sqlite.close(store);
+    CHECK(write(go[1], "g", 1) == 1);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    store = contract_open_as("after");
+    CHECK_SIZE(contract_look(store, "source", 0), 2);
+    store_sqlite.close(store);
+    for (int i = 0; i < 2; i++) {
+        (void)close(ready[i]);
+        (void)close(go[i]);
+    }
+}
+
 int main(int count, char **names)
 {
     static const struct check_case cases[] = {
@@ -959,6 +992,7 @@ int main(int count, char **names)
         CHECK_CASE(killed_processes_lose_nothing),
         CHECK_CASE(engines_in_threads),
         CHECK_CASE(forks_in_the_midst),
+        CHECK_CASE(childs_store_outlives_its_parents),
     };
     contract = (struct store_contract){.driver = &store_sqlite, .settle = settle};
     /* in memory, where there is such a place: what is synced is counted, not waited for */
