@@ -829,6 +829,52 @@ static void killed_processes_lose_nothing(void)
     CHECK_SIZE(warnings, 0);
 }
 
+enum { WRITERS = 3, WRITER_BATCHES = 40, WRITER_ROWS = 64 };
+
+/* Enough for several checkpoints, in each process. */
+static void write_much(void)
+{
+    static char body[3000];
+    struct store_row rows[WRITER_ROWS];
+    struct store *store = contract_open_as("writer");
+    for (int i = 0; i < WRITER_BATCHES; i++) {
+        for (int j = 0; j < WRITER_ROWS; j++) {
+            rows[j] = contract_row("lane", "");
+            rows[j].body = body;
+            rows[j].length = sizeof body;
+        }
+        while (!store_sqlite.append(store, "source", rows, WRITER_ROWS, &contract_problem)) {
+            contract_nap();
+        }
+        store_sqlite.idle(store);
+    }
+    store_sqlite.close(store);
+}
+
+static void checkpoints_of_many_processes(void)
+{
+    pid_t children[WRITERS];
+    int status = -1;
+    store_sqlite.close(contract_begin());
+    for (int i = 0; i < WRITERS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            write_much();
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        CHECK(waitpid(children[i], &status, 0) == children[i] && status == 0);
+    }
+    struct store *store = contract_open_as("judge"); /* looks through all pages */
+    CHECK_SIZE(warnings, 0);
+    const uint64_t count = WRITERS * WRITER_BATCHES * WRITER_ROWS;
+    contract_figures(store, "source", count, count * 3000, 0);
+    CHECK_SIZE(contract_look(store, "source", count - 10), 10);
+    CHECK_SIZE(contract_id(9), count); /* no id is missing */
+    store_sqlite.close(store);
+}
+
 enum { THREADS = 2, THREAD_BATCHES = 60 };
 
 static struct store_settings thread_settings;
@@ -990,6 +1036,7 @@ int main(int count, char **names)
         CHECK_CASE(open_elsewhere_in_the_process_is_refused),
         CHECK_CASE(space_is_given_back),
         CHECK_CASE(killed_processes_lose_nothing),
+        CHECK_CASE(checkpoints_of_many_processes),
         CHECK_CASE(engines_in_threads),
         CHECK_CASE(forks_in_the_midst),
         CHECK_CASE(childs_store_outlives_its_parents),
