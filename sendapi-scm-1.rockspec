@@ -21,12 +21,14 @@ dependencies = {
   "argparse",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
--- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
--- compiler does.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No
+-- library is looked for, and no header of curl's or SQLite's: LuaRocks does not look where a
+-- multi-arch system keeps them. The compiler does. LuaRocks knows no module that may be left out:
+-- without SQLite it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
+  SQLITE = {},
 }
 
 build = {
@@ -192,6 +194,25 @@ build = {
       incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
       libraries = { "curl", "crypto", "pthread" },
+    },
+    ["sendapi.store.sqlite"] = {
+      sources = {
+        "src/file_locks.c",
+        "src/file_place.c",
+        "src/fork_gate.c",
+        "src/lstore_sqlite.c",
+        "src/process.c",
+        "src/sqlite_damage.c",
+        "src/sqlite_file.c",
+        "src/sqlite_open.c",
+        "src/sqlite_rows.c",
+        "src/sqlite_visit.c",
+        "src/store_sqlite.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(SQLITE_INCDIR)" },
+      libdirs = { "$(SQLITE_LIBDIR)" },
+      libraries = { "sqlite3", "pthread" },
     },
   },
 }
