@@ -13,7 +13,6 @@
  *     <prefix>{<source>}:pending  stream  <id>-0: l lane, b body, t time, a action
  *     <prefix>{<source>}:dead     zset    ids of the letters
  *     <prefix>{<source>}:letters  hash    id: the letter, MessagePack
- *     <prefix>{<source>}:older    zset    ids of retried rows by time: older than those before them
  *     <prefix>{<source>}:lease    string  holder and token; runs out
  *     <prefix>{<source>}:last:…   string  the last append of one store; runs out after a day
  *

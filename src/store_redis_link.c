@@ -16,7 +16,7 @@
 enum {
     MOST_ELEMENTS = 1 << 16,   /* of an array in a reply */
     MOST_DEPTH = 6,            /* of arrays in arrays */
-    MOST_REPLY = 256 << 20,    /* bytes of a reply */
+    MOST_REPLY = 512 << 20,    /* bytes of a reply */
     BYTES_PER_SECOND = 1 << 20 /* that a slow network must at least carry */
 };
 
@@ -231,13 +231,20 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+/* A url that lacks the password is not going to get one; a server may get its own back. */
+static enum store_trouble trouble_of(const struct redis_link *link, const struct refusal *refusal)
+{
+    return strcmp(refusal->word, "NOAUTH") == 0 && !link->was_connected ? STORE_UNFIT
+                                                                        : refusal->trouble;
+}
+
 /* An unknown error is told by its code alone: its text may quote what was sent. */
 static void refused(struct redis_link *link, const redisReply *error, struct store_problem *problem)
 {
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         if (has_word(error->str, refusals[i].word)) {
-            (void)redis_problem(problem, refusals[i].trouble, "Redis at %s %s", link->url.place,
-                                refusals[i].sentence);
+            (void)redis_problem(problem, trouble_of(link, &refusals[i]), "Redis at %s %s",
+                                link->url.place, refusals[i].sentence);
             if (refusals[i].disconnects) {
                 disconnect(link);
                 back_off(link, problem);

@@ -9,7 +9,7 @@
  * are whole.
  */
 static const char shared[] =
-    "local state, pending, dead, letters, older, lease, last = unpack(KEYS)\n"
+    "local state, pending, dead, letters, lease, last = unpack(KEYS)\n"
     "local call = redis.call\n"
     "local known = call('HMGET', state, 'format', 'token', 'holder', 'id')\n"
     "if known[1] and known[1] ~= '1' then\n"
@@ -64,7 +64,6 @@ static const char shared[] =
     "end\n"
     "local function freed(bytes)\n"
     "  if call('XLEN', pending) == 0 then\n"
-    "    call('DEL', older)\n"
     "    call('HSET', state, 'bytes', '0')\n"
     "  elseif bytes > 0 then\n"
     "    call('HINCRBY', state, 'bytes', whole(-bytes))\n"
@@ -77,7 +76,7 @@ static const char shared[] =
     "  for i = 1, 9 do if type(letter[i]) ~= 'string' then return nil end end\n"
     "  return letter\n"
     "end\n"
-    "call('XLEN', pending) call('ZCARD', dead) call('HLEN', letters) call('ZCARD', older)\n";
+    "call('XLEN', pending) call('ZCARD', dead) call('HLEN', letters)\n";
 
 static const char *const own[REDIS_SCRIPTS] = {
     /* number of the append; lane, body, time, action of each row -> id of the first; "0": refused,
@@ -173,7 +172,6 @@ static const char *const own[REDIS_SCRIPTS] = {
         "  return redis.error_reply('" REDIS_FENCED " the lease was lost')\n"
         "end\n"
         "local bytes, ended = 0, 0\n"
-        "local retried = call('ZCARD', older) > 0\n"
         "for i = 3, #ARGV, 7 do\n"
         "  local id = ARGV[i]\n"
         "  local key = id .. '-0'\n"
@@ -181,7 +179,6 @@ static const char *const own[REDIS_SCRIPTS] = {
         "  local row = entry and read(entry)\n"
         "  if row then\n"
         "    call('XDEL', pending, key)\n"
-        "    if retried then call('ZREM', older, id) end\n"
         "    bytes, ended = bytes + #row[3], ended + 1\n"
         "    if ARGV[i + 1] ~= '1' then\n"
         "      call('HSET', letters, id, cmsgpack.pack({ row[2], row[3], row[4], row[5],\n"
@@ -208,7 +205,7 @@ static const char *const own[REDIS_SCRIPTS] = {
         "return found\n",
 
     /* id, or "0" for all; the highest id to retry, or "" for the highest there is; letters and
-     * bytes at most -> how many were made pending, how many are left, the highest id */
+     * bytes at most; the time -> how many were made pending, how many are left, the highest id */
     [REDIS_RETRY] = "local upto = ARGV[2]\n"
                     "if upto == '' then upto = call('ZREVRANGE', dead, 0, 0)[1] or '0' end\n"
                     "local ids = { ARGV[1] }\n"
@@ -224,7 +221,7 @@ static const char *const own[REDIS_SCRIPTS] = {
                     "    if i == 1 then return foreign() end\n"
                     "    break\n"
                     "  end\n"
-                    "  local lane, body, time, action = unpack(letter, 1, 4)\n"
+                    "  local lane, body, time, action = letter[1], letter[2], ARGV[5], letter[4]\n"
                     "  local answer\n"
                     "  if id then\n"
                     "    id = id + 1\n"
@@ -234,7 +231,6 @@ static const char *const own[REDIS_SCRIPTS] = {
                     "    id = begin(function(new) return add(new, lane, body, time, action) end)\n"
                     "    if type(id) == 'table' then return id end\n"
                     "  end\n"
-                    "  call('ZADD', older, time, whole(id))\n"
                     "  call('HDEL', letters, old)\n"
                     "  call('ZREM', dead, old)\n"
                     "  made, bytes = made + 1, bytes + #body\n"
@@ -260,12 +256,10 @@ static const char *const own[REDIS_SCRIPTS] = {
         "if entry then\n"
         "  local row = read(entry)\n"
         "  if not row then return foreign() end\n"
-        "  time = tonumber(row[4])\n"
-        "  local oldest = call('ZRANGE', older, 0, 0, 'WITHSCORES')\n"
-        "  if oldest[2] then time = math.min(time, tonumber(oldest[2])) end\n"
+        "  time = row[4]\n"
         "end\n"
         "local bytes = there > 0 and math.max(0, call('HGET', state, 'bytes') or 0) or 0\n"
-        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), whole(time or 0) }\n",
+        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), time or '0' }\n",
 };
 
 char *redis_script_text(enum redis_script script)

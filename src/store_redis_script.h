@@ -19,7 +19,6 @@ enum redis_key {
     REDIS_PENDING,
     REDIS_DEAD,
     REDIS_LETTERS,
-    REDIS_OLDER,
     REDIS_LEASE,
     REDIS_LAST,
     REDIS_KEYS,
