@@ -11,13 +11,22 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wconversion -
 SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
 COMPILE   = $(CC) $(STANDARD) $(CPPFLAGS) $(CFLAGS) $(WARNINGS)
 LINK      = $(CC) $(CFLAGS) $(LDFLAGS)
-SOURCES  := $(wildcard src/*.c)
+REDIS    := $(wildcard src/store_redis*.c)
+SOURCES  := $(filter-out $(REDIS) src/lstore_redis.c,$(wildcard src/*.c))
 HEADERS  := $(wildcard src/*.h)
 
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
 PLAIN := $(filter-out src/l%,$(SOURCES)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
-THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress wakeup)
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue store_redis stress wakeup)
+
+# The outbox in Redis is a shared object of its own, so that the core does without hiredis; where
+# its header is missing it is left out.
+HAS = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+HAS_REDIS := $(call HAS,hiredis/hiredis.h)
+REDIS_UNITS := $(REDIS:src/%.c=%) process signals
+OWN_LIBS = $(if $(findstring /store_redis,$@),-lhiredis)
+
 BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
@@ -81,7 +90,10 @@ install: deps-build ## copy to PREFIX=/usr/local for Lua 5.4 or LUA= (as a rock:
 	v=$$($(ONE) -e 'print(_VERSION:match("%d.%d"))') && to='$(DESTDIR)$(PREFIX)' && \
 	mkdir -p "$$to/share/lua/$$v" "$$to/lib/lua/$$v/sendapi" && \
 	cp -R lua/sendapi "$$to/share/lua/$$v" && chmod -R a+rX "$$to/share/lua/$$v/sendapi" && \
-	install -m 755 $(BUILD)/$(ONE)/sendapi/core.so "$$to/lib/lua/$$v/sendapi"
+	install -m 755 $(BUILD)/$(ONE)/sendapi/core.so "$$to/lib/lua/$$v/sendapi" && \
+	for so in $(BUILD)/$(ONE)/sendapi/store/*.so; do [ ! -e "$$so" ] || { \
+	mkdir -p "$$to/lib/lua/$$v/sendapi/store" && \
+	install -m 755 "$$so" "$$to/lib/lua/$$v/sendapi/store"; } || exit; done
 
 clean: ## delete what was built, here or by luarocks make
 	rm -rf $(BUILD) sendapi src/*.o
@@ -89,10 +101,14 @@ clean: ## delete what was built, here or by luarocks make
 # From here on: what the second make builds.
 
 objects: $(if $(BUILT),,nothing) $(BUILT:%=$(BUILD)/%/sendapi/core.so)
+objects: $(if $(HAS_REDIS),$(BUILT:%=$(BUILD)/%/sendapi/store/redis.so),without-redis)
 floors: $(BENCH)
 
 nothing:
 	@echo 'Found no Lua with its headers among: $(or $(LUA),$(KNOWN))' >&2; exit 1
+
+without-redis:
+	@echo 'Without the outbox in Redis: there is no header hiredis/hiredis.h (libhiredis-dev).'
 
 tested:
 	+@LUAS='$(BUILT)' SPEC='$(SPEC)' .ci/test $(KINDS)
@@ -111,6 +127,10 @@ $(BUILD)/$(1)/%.o: src/%.c $(HEADERS) $(BUILD)/$(1)/flags
 $(BUILD)/$(1)/sendapi/core.so: $(SOURCES:src/%.c=$(BUILD)/$(1)/%.o)
 	@mkdir -p $$(@D)
 	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS)
+
+$(BUILD)/$(1)/sendapi/store/redis.so: $(patsubst %,$(BUILD)/$(1)/%.o,lstore_redis $(REDIS_UNITS))
+	@mkdir -p $$(@D)
+	$$(LINK) $(SHARED) -o $$@ $$^ -lhiredis -pthread
 endef
 $(foreach l,$(sort $(KNOWN) $(BUILT)),$(eval $(call rules,$l,$l)))
 
@@ -131,15 +151,19 @@ $(BUILD)/threads/% $(BUILD)/tsan/%: override CFLAGS := -O1 -g -fno-omit-frame-po
 
 $(THREADED): $(BUILD)/tsan/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/threads/%.o)
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(OWN_LIBS)
 
 $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/sanitized/%.o)
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(OWN_LIBS)
+
+# The outbox in Redis with its library.
+$(BUILD)/c/store_redis_test: $(REDIS:src/%.c=$(BUILD)/sanitized/%.o)
+$(BUILD)/tsan/store_redis_test: $(REDIS:src/%.c=$(BUILD)/threads/%.o)
 
 # The floors of the benchmark: each a program by itself.
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
-.PHONY: objects floors tested nothing always
+.PHONY: objects floors tested nothing without-redis always

@@ -26,6 +26,7 @@ dependencies = {
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
+  HIREDIS = {},
 }
 
 build = {
@@ -131,6 +132,21 @@ build = {
       incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
       libraries = { "curl", "crypto", "pthread" },
+    },
+    ["sendapi.store.redis"] = {
+      sources = {
+        "src/lstore_redis.c",
+        "src/process.c",
+        "src/signals.c",
+        "src/store_redis.c",
+        "src/store_redis_link.c",
+        "src/store_redis_script.c",
+        "src/store_redis_url.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(HIREDIS_INCDIR)" },
+      libdirs = { "$(HIREDIS_LIBDIR)" },
+      libraries = { "hiredis", "pthread" },
     },
   },
 }

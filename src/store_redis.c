@@ -351,11 +351,11 @@ static bool redis_append(struct store *store, const char *source, struct store_r
 /* A lease that was lost to the server's forgetting or to another holder is told once. */
 static bool is_told_lost(const struct store *store, struct place *place)
 {
-    bool lost = place->is_lost || (place->token != 0 && !is_holder(store, place));
-    if (lost) {
-        place->token = 0;
+    if (place->token == 0 || is_holder(store, place)) {
+        return false;
     }
-    return lost;
+    place->token = 0;
+    return true;
 }
 
 static enum store_lease take(struct store *store, struct place *place,
