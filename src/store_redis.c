@@ -646,11 +646,11 @@ struct retrying {
 static bool read_retrying(const redisReply *reply, struct retrying *retrying)
 {
     uint64_t made;
+    uint64_t before = retrying->left;
     bool fine = redis_reply_is_strings(reply, 3) && redis_reply_number(reply->element[0], &made) &&
                 redis_reply_number(reply->element[1], &retrying->left) &&
                 redis_reply_number(reply->element[2], &retrying->upto) &&
-                retrying->upto <= MOST_ID && made <= PIECE_ROWS &&
-                (made > 0 || retrying->left == 0);
+                retrying->upto <= MOST_ID && made <= PIECE_ROWS && retrying->left < before;
     retrying->made += fine ? made : 0;
     return fine;
 }
@@ -688,7 +688,7 @@ static bool retry_piece(struct store *store, struct place *place, uint64_t id,
 static bool redis_retry(struct store *store, const char *source, uint64_t id, size_t *count,
                         struct store_problem *problem)
 {
-    struct retrying retrying = {.left = 1};
+    struct retrying retrying = {.left = MOST_ID};
     struct place *place = find_place(store, source, problem);
     bool fine = place != NULL;
     while (fine && retrying.left > 0 && id <= MOST_ID) {

@@ -193,7 +193,8 @@ struct redis_middle {
     const char *info; /* answers INFO */
     const char *answer;
     size_t answer_length;
-    bool drips; /* the answer, a byte in a while */
+    const char *lease; /* a command with this in it gets a token; NULL: none does */
+    bool drips;        /* the answer, a byte in a while */
 };
 
 static inline int redis_listen(const char *path)
@@ -307,15 +308,18 @@ static inline bool redis_answer(struct redis_middle *middle, int client)
     if (length <= 0) {
         return false;
     }
-    if (redis_find(bytes, (size_t)length, "INFO") != NULL) {
+    if (redis_find(bytes, (size_t)length, "\r\nINFO\r\n") != NULL) {
         (void)snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(middle->info), middle->info);
         return redis_send(client, text, strlen(text));
     }
-    if (redis_find(bytes, (size_t)length, "LOAD") != NULL) {
+    if (redis_find(bytes, (size_t)length, "\r\nLOAD\r\n") != NULL) {
         return redis_send(client, name, sizeof name - 1);
     }
-    if (redis_find(bytes, (size_t)length, "CONFIG") != NULL) {
+    if (redis_find(bytes, (size_t)length, "\r\nCONFIG\r\n") != NULL) {
         return redis_send(client, "*0\r\n", 4);
+    }
+    if (middle->lease != NULL && redis_find(bytes, (size_t)length, middle->lease) != NULL) {
+        return redis_send(client, "$1\r\n7\r\n", 7);
     }
     return redis_send_answer(middle, client);
 }
@@ -363,7 +367,9 @@ static inline void redis_break(struct redis_middle *middle, const struct redis_c
                                size_t count)
 {
     (void)pthread_mutex_lock(&middle->lock);
-    memcpy(middle->cuts, cuts, count * sizeof *cuts);
+    for (size_t i = 0; i < count; i++) {
+        middle->cuts[i] = cuts[i];
+    }
     middle->cut_count = count;
     (void)pthread_mutex_unlock(&middle->lock);
 }
