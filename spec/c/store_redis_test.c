@@ -452,7 +452,7 @@ static void breaks_at_any_byte(void)
             number++;
         }
     }
-    for (long bytes = 0; bytes < 4000; bytes += 130) { /* and the next connection, somewhere */
+    for (long bytes = 0; bytes < 4000; bytes += 250) { /* and the next connection, somewhere */
         struct redis_cut cuts[] = {{REDIS_DOWN, bytes % 3}, {bytes % 4 < 2, bytes}};
         append_while_it_breaks(store, number, cuts, 2, &confirmed[number]);
         number++;
