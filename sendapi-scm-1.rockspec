@@ -20,9 +20,9 @@ dependencies = {
   "lua-cjson",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No library is looked
--- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
--- compiler does.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=... HIREDIS_DIR=...` is
+-- understood. No library is looked for, and no header of curl's: LuaRocks does not look where a
+-- multi-arch system keeps them. The compiler does.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
@@ -141,6 +141,8 @@ build = {
         "src/signals.c",
         "src/store_redis.c",
         "src/store_redis_link.c",
+        "src/store_redis_place.c",
+        "src/store_redis_read.c",
         "src/store_redis_script.c",
         "src/store_redis_url.c",
       },
