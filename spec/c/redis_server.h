@@ -53,7 +53,7 @@ static inline void redis_nap(long milliseconds)
         NULL);
 }
 
-static inline void redis_run(const struct redis_server *server)
+static inline void redis_execute(const struct redis_server *server)
 {
 #if defined(__linux__)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -129,7 +129,7 @@ static inline void redis_start(struct redis_server *server)
     server->process = fork();
     redis_must(server->process >= 0, "fork");
     if (server->process == 0) {
-        redis_run(server);
+        redis_execute(server);
     }
     for (int i = 0; !redis_is_up(server); i++) {
         redis_must(i < 2000 && waitpid(server->process, NULL, WNOHANG) == 0,
