@@ -16,19 +16,19 @@ HEADERS  := $(wildcard src/*.h)
 
 # Stores of an outbox: each a shared object of its own, so that the core needs no library of theirs,
 # and built only where the header is.
-STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_file \
-  store_sqlite)
+STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_damage \
+  sqlite_file sqlite_open store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
 STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_link store_redis_place \
   store_redis_read store_redis_script store_redis_url)
 HEADER_redis := hiredis/hiredis.h
 LIBS_redis ?= -lhiredis -pthread
-THERE   = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) $(CFLAGS) -E - >/dev/null 2>&1 && echo yes)
-STORES := $(foreach s,sqlite redis,$(if $(call THERE,$(HEADER_$s)),$s))
-CORE   := $(filter-out $(STORE_sqlite) $(STORE_redis),$(SOURCES))
+HASH    := \#
+THERE    = $(shell echo '$(HASH)include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+STORES   := $(foreach s,sqlite redis,$(if $(call THERE,$(HEADER_$s)),$s))
+CORE     := $(filter-out $(STORE_sqlite) $(STORE_redis),$(SOURCES))
 BUILDABLE := $(CORE) $(foreach s,$(STORES),$(STORE_$s))
-
 STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 
 # Only src/l* know Lua; lanes.c merely begins with the same letter.

@@ -490,40 +490,36 @@ static void fail_every_call(const struct failure_kind *kind, bool is_there)
     printf("    %ld calls, code %d\n", call, kind->code);
 }
 
-static void fail_kinds(const struct failure_kind *kinds, size_t count)
+static void fail_kind(int code, bool is_there)
 {
     if (UNDER_TSAN) {
         CHECK_SKIP("one thread");
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        fail_every_call(&kinds[i], false);
-        fail_every_call(&kinds[i], true);
-    }
+    fail_every_call(&(struct failure_kind){code, false}, is_there);
+    fail_every_call(&(struct failure_kind){code, true}, is_there);
 }
 
 static void failing_disk_loses_nothing(void)
 {
-    static const struct failure_kind kinds[] = {{SQLITE_IOERR, false}, {SQLITE_IOERR, true}};
-    fail_kinds(kinds, 2);
+    fail_kind(SQLITE_IOERR, false);
+    fail_kind(SQLITE_IOERR, true);
 }
 
 static void full_disk_loses_nothing(void)
 {
-    static const struct failure_kind kinds[] = {{SQLITE_FULL, false}, {SQLITE_FULL, true}};
-    fail_kinds(kinds, 2);
+    fail_kind(SQLITE_FULL, false);
+    fail_kind(SQLITE_FULL, true);
 }
 
 static void refused_memory_loses_nothing(void)
 {
-    static const struct failure_kind kinds[] = {{0, false}};
-    fail_kinds(kinds, 1);
+    fail_kind(0, true);
 }
 
-static void no_memory_at_all_loses_nothing(void)
+static void refused_memory_at_a_new_place_loses_nothing(void)
 {
-    static const struct failure_kind kinds[] = {{0, true}};
-    fail_kinds(kinds, 1);
+    fail_kind(0, false);
 }
 
 /* ---- files that are not as they should be ---- */
@@ -946,7 +942,7 @@ int main(int count, char **names)
         CHECK_CASE(failing_disk_loses_nothing),
         CHECK_CASE(full_disk_loses_nothing),
         CHECK_CASE(refused_memory_loses_nothing),
-        CHECK_CASE(no_memory_at_all_loses_nothing),
+        CHECK_CASE(refused_memory_at_a_new_place_loses_nothing),
         CHECK_CASE(foreign_files_are_left_alone),
         CHECK_CASE(newer_file_is_refused),
         CHECK_CASE(older_file_is_migrated),
@@ -965,7 +961,9 @@ int main(int count, char **names)
         CHECK_CASE(forks_in_the_midst),
     };
     contract = (struct store_contract){.driver = &store_sqlite, .settle = settle};
-    (void)snprintf(folder, sizeof folder, "%s", "/tmp/sendapi-store-XXXXXX");
+    /* in memory, where there is such a place: what is synced is counted, not waited for */
+    (void)snprintf(folder, sizeof folder, "%s/sendapi-store-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (mkdtemp(folder) == NULL) {
         return 1;
     }
