@@ -12,7 +12,16 @@
 #include <stddef.h> /* size_t */
 #include <stdint.h> /* uint64_t */
 
+/* A newer one's inline functions convert carelessly, which shows where it is no system's header. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
 #include <hiredis/hiredis.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #include "store.h"
 #include "store_redis_script.h"
