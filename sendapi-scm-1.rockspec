@@ -21,9 +21,9 @@ dependencies = {
 }
 
 -- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=... HIREDIS_DIR=...` is
--- understood. No library is looked for, and no header of curl's, SQLite's or hiredis': LuaRocks does
--- not look where a multi-arch system keeps them. The compiler does. LuaRocks knows no module that
--- may be left out: without SQLite or hiredis it is `make install`.
+-- understood. No library is looked for, and no header of curl's, SQLite's or hiredis': LuaRocks
+-- does not look where a multi-arch system keeps them. The compiler does. LuaRocks knows no module
+-- that may be left out: without SQLite or hiredis it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
