@@ -20,17 +20,21 @@ STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqli
   sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
+STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_link store_redis_place \
+  store_redis_read store_redis_script store_redis_url)
+HEADER_redis := hiredis/hiredis.h
+LIBS_redis ?= -lhiredis -pthread
 HASH    := \#
 THERE    = $(shell echo '$(HASH)include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
-STORES   := $(foreach s,sqlite,$(if $(call THERE,$(HEADER_$s)),$s))
-CORE     := $(filter-out $(STORE_sqlite),$(SOURCES))
+STORES   := $(foreach s,sqlite redis,$(if $(call THERE,$(HEADER_$s)),$s))
+CORE     := $(filter-out $(STORE_sqlite) $(STORE_redis),$(SOURCES))
 BUILDABLE := $(CORE) $(foreach s,$(STORES),$(STORE_$s))
 STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
 PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
-THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress store_sqlite wakeup)
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress store_redis store_sqlite wakeup)
 BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
@@ -112,7 +116,7 @@ clean: ## delete what was built, here or by luarocks make
 # From here on: what the second make builds.
 
 objects: $(if $(BUILT),,nothing) $(foreach l,$(BUILT),$(BUILD)/$l/whole $(BUILD)/$l/bin/sendapi) \
-  $(if $(filter sqlite,$(STORES)),,without)
+  $(if $(filter sqlite,$(STORES)),,without) $(if $(filter redis,$(STORES)),,without-redis)
 floors: $(BENCH)
 
 nothing:
@@ -120,6 +124,9 @@ nothing:
 
 without:
 	@echo 'Built without the outbox in a SQLite file: there is no sqlite3.h (libsqlite3-dev).' >&2
+
+without-redis:
+	@echo 'Built without the outbox in Redis: there is no hiredis/hiredis.h (libhiredis-dev).' >&2
 
 tested:
 	+@LUAS='$(BUILT)' SPEC='$(SPEC)' .ci/test $(KINDS)
@@ -146,6 +153,11 @@ $(BUILD)/$(1)/bin/sendapi: lua/sendapi/cli/sendapi.lua
 $(BUILD)/$(1)/sendapi/store/sqlite.so: $(patsubst src/%.c,$(BUILD)/$(1)/%.o,$(STORE_sqlite) src/process.c)
 	@mkdir -p $$(@D)
 	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS_sqlite)
+
+$(BUILD)/$(1)/sendapi/store/redis.so: \
+  $(patsubst src/%.c,$(BUILD)/$(1)/%.o,$(STORE_redis) src/process.c src/signals.c)
+	@mkdir -p $$(@D)
+	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS_redis)
 
 .PHONY: $(BUILD)/$(1)/whole
 $(BUILD)/$(1)/whole: $(BUILD)/$(1)/sendapi/core.so $(STORES:%=$(BUILD)/$(1)/sendapi/store/%.so)
@@ -182,4 +194,4 @@ $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
-.PHONY: deps-browser objects floors tested nothing without always
+.PHONY: deps-browser objects floors tested nothing without without-redis always

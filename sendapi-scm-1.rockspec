@@ -21,14 +21,15 @@ dependencies = {
   "argparse",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No
--- library is looked for, and no header of curl's or SQLite's: LuaRocks does not look where a
--- multi-arch system keeps them. The compiler does. LuaRocks knows no module that may be left out:
--- without SQLite it is `make install`.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=... HIREDIS_DIR=...` is
+-- understood. No library is looked for, and no header of curl's, SQLite's or hiredis': LuaRocks
+-- does not look where a multi-arch system keeps them. The compiler does. LuaRocks knows no module
+-- that may be left out: without SQLite or hiredis it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
   SQLITE = {},
+  HIREDIS = {},
 }
 
 build = {
@@ -194,6 +195,23 @@ build = {
       incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
       libraries = { "curl", "crypto", "pthread" },
+    },
+    ["sendapi.store.redis"] = {
+      sources = {
+        "src/lstore_redis.c",
+        "src/process.c",
+        "src/signals.c",
+        "src/store_redis.c",
+        "src/store_redis_link.c",
+        "src/store_redis_place.c",
+        "src/store_redis_read.c",
+        "src/store_redis_script.c",
+        "src/store_redis_url.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(HIREDIS_INCDIR)" },
+      libdirs = { "$(HIREDIS_LIBDIR)" },
+      libraries = { "hiredis", "pthread" },
     },
     ["sendapi.store.sqlite"] = {
       sources = {
