@@ -3,6 +3,7 @@
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* strdup(3) */
 
+#include "hmac.h"
 #include "request.h"
 
 /* Copies a text that may be NULL; clears *fine when there is no memory. */
@@ -28,9 +29,15 @@ struct endpoint *endpoint_new(const struct endpoint_settings *settings)
     endpoint->settings.user_agent = copy(settings->user_agent, &fine);
     endpoint->settings.ca_file = copy(settings->ca_file, &fine);
     endpoint->settings.proxy = copy(settings->proxy, &fine);
+    endpoint->settings.outbox.path = copy(settings->outbox.path, &fine);
+    endpoint->settings.outbox.source = copy(settings->outbox.source, &fine);
+    endpoint->settings.outbox.key = NULL; /* the caller's: it may be gone soon */
+    endpoint->key = settings->outbox.key != NULL ? hmac_copy(settings->outbox.key) : NULL;
+    fine = fine && (settings->outbox.key == NULL || endpoint->key != NULL);
     retry_bucket_init(&endpoint->bucket);
     atomic_init(&endpoint->references, 1);
     atomic_init(&endpoint->retries, 0);
+    atomic_init(&endpoint->notices, 0);
     if (!fine) {
         endpoint_release(endpoint);
         return NULL;
@@ -53,6 +60,9 @@ void endpoint_release(struct endpoint *endpoint)
     free((void *)endpoint->settings.user_agent);
     free((void *)endpoint->settings.ca_file);
     free((void *)endpoint->settings.proxy);
+    free((void *)endpoint->settings.outbox.path);
+    free((void *)endpoint->settings.outbox.source);
+    hmac_free(endpoint->key);
     free(endpoint);
 }
 
@@ -95,7 +105,8 @@ void endpoint_dismiss(struct endpoint *endpoint, const struct request *request)
     const struct outcome *outcome = &request->outcome;
     subtract(endpoint, request->length);
     if (outcome->failure == FAILURE_NONE) {
-        counters->delivered++;
+        counters->delivered += !request->is_stored;
+        counters->stored += request->is_stored;
         histogram_record(&counters->latency, outcome->seconds);
     } else if (is_refused(outcome)) {
         counters->refused++;

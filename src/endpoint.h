@@ -20,7 +20,19 @@
 
 SENDAPI_HIDDEN_BEGIN
 
+struct hmac;
+struct outbox_source;
 struct request;
+struct store_driver;
+
+/* Where accepted requests are kept until they are delivered (outbox.h). */
+struct endpoint_outbox {
+    const struct store_driver *driver; /* NULL: there is none */
+    const char *path;
+    const char *source;     /* the source's id */
+    const struct hmac *key; /* signs at sending; copied */
+    bool is_process_only;   /* as in store.h */
+};
 
 struct endpoint_settings {
     const char *url; /* whole, with the source id */
@@ -36,12 +48,17 @@ struct endpoint_settings {
     bool asks; /* the caller decides about every failed attempt (request.h: question); a request
                   whose deadline passes between attempts, or before the first, ends without one */
     struct retry_policy policy; /* else this does */
+    struct endpoint_outbox outbox;
 };
 
-/* What became of the accepted requests: accepted = delivered + refused + failed + pending. */
+/*
+ * What became of the accepted requests: accepted = delivered + stored + refused + failed + pending.
+ * What the outbox does with what is stored is counted there (outbox.h).
+ */
 struct endpoint_counters {
     uint64_t accepted;
     uint64_t delivered;
+    uint64_t stored;  /* durable in the outbox */
     uint64_t refused; /* the server answered and said no */
     uint64_t failed;  /* everything else */
     uint64_t bytes;   /* of the accepted bodies */
@@ -58,6 +75,7 @@ struct endpoint {
     struct endpoint_settings settings; /* its texts are owned here */
     atomic_size_t references;
     atomic_uint_least64_t retries;
+    atomic_size_t notices; /* of the outbox, on their way to the caller */
 
     /* the caller's own */
     size_t pending;
@@ -73,6 +91,10 @@ struct endpoint {
     enum failure paused_by; /* what the bucket's not_before is for */
     struct endpoint *next;  /* among those with something ready */
     bool listed;
+
+    /* the outbox's own */
+    struct hmac *key;             /* wiped by the last outbox_leave, or with the endpoint */
+    struct outbox_source *source; /* NULL: it is not attached */
 };
 
 /* Copies the settings. NULL without memory. The caller holds the one reference. */
