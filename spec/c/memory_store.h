@@ -36,6 +36,9 @@ struct memory {
     char holder[48];
     double lease_until;
 
+    unsigned long *log; /* the bodies as numbers, by the order of their appending */
+    size_t logged;
+
     bool fails_to_open;
     bool fails_to_append;
     bool fails_to_end;
@@ -118,6 +121,10 @@ static inline bool memory_append(struct store *store, const char *source, struct
         memcpy(row->lane, rows[i].lane, rows[i].lane_length);
         memcpy(row->body, rows[i].body, rows[i].length);
         rows[i].id = row->id;
+        if (memory.logged % 1024 == 0) {
+            memory.log = realloc(memory.log, (memory.logged + 1024) * sizeof *memory.log);
+        }
+        memory.log[memory.logged++] = strtoul(row->body, NULL, 10);
     }
     memory.version++;
     return true;

@@ -160,6 +160,7 @@ static void start(struct process *process, const char *token)
 static void begin(void)
 {
     free(memory.rows);
+    free(memory.log);
     memset(&memory, 0, sizeof memory);
     memset(&server, 0, sizeof server);
     memset(confirmed, 0, sizeof confirmed);
@@ -363,20 +364,23 @@ static bool is_in_store(unsigned number)
     return false;
 }
 
-/* Numbers of a lane are appended ascending. Returns the duplicates. */
+/* Nothing confirmed is lost, and a lane's messages came in the order of their appending. Returns the
+ * duplicates. */
 static unsigned judge(unsigned last)
 {
     unsigned before[LANES] = {0};
     unsigned duplicates = 0;
     for (unsigned number = 1; number <= last; number++) {
-        const struct sent *sent = &server.sent[number];
         CHECK_NOTE("message %u", number);
-        if (confirmed[number]) {
-            CHECK(sent->times > 0 || is_in_store(number));
-        }
+        CHECK(!confirmed[number] || server.sent[number].times > 0 || is_in_store(number));
+    }
+    for (size_t i = 0; i < memory.logged; i++) {
+        const struct sent *sent = &server.sent[memory.log[i]];
+        size_t lane = memory.log[i] % LANES;
+        CHECK_NOTE("message %lu", memory.log[i]);
         if (sent->times > 0) {
-            CHECK(sent->first > before[number % LANES]);
-            before[number % LANES] = sent->first;
+            CHECK(sent->first > before[lane]);
+            before[lane] = sent->first;
             duplicates += sent->times - 1;
         }
     }
