@@ -295,10 +295,12 @@ static void append(struct request ***last, struct request *request)
     *last = &request->next;
 }
 
-static void leave(struct outbox_source *source, struct request *request, struct moment moment)
+/* Another endpoint of the source goes on, if there is one. */
+static void detach_endpoint(struct outbox_source *source, const struct endpoint *endpoint,
+                            struct moment moment)
 {
     for (struct attached **link = &source->attached; *link != NULL;) {
-        if ((*link)->endpoint == request->endpoint) {
+        if ((*link)->endpoint == endpoint) {
             detach(link);
         } else {
             link = &(*link)->next;
@@ -308,6 +310,11 @@ static void leave(struct outbox_source *source, struct request *request, struct 
     if (source->deliverer.endpoint != heir) {
         deliverer_use(&source->deliverer, heir, moment);
     }
+}
+
+static void leave(struct outbox_source *source, struct request *request, struct moment moment)
+{
+    detach_endpoint(source, request->endpoint, moment);
     request->next = source->leaving;
     source->leaving = request;
 }
@@ -353,12 +360,27 @@ static void cancel_of(struct outbox_source *source, const struct endpoint *endpo
     }
 }
 
-void outbox_cancel(struct outbox *outbox, const struct endpoint *endpoint)
+/* Those that wait for what cannot come any more. */
+static void release_leaving(struct outbox_source *source, const struct endpoint *endpoint)
 {
-    for (struct outbox_store *store = outbox->stores; store != NULL; store = store->next) {
-        for (struct outbox_source *source = store->sources; source != NULL; source = source->next) {
-            cancel_of(source, endpoint);
+    for (struct request **link = &source->leaving; *link != NULL;) {
+        struct request *request = *link;
+        if (request->endpoint == endpoint || endpoint == NULL) {
+            *link = request->next;
+            finish(source->outbox, request);
+        } else {
+            link = &request->next;
         }
+    }
+}
+
+void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct moment moment)
+{
+    (void)outbox;
+    struct outbox_source *source = endpoint->source;
+    if (source != NULL) {
+        cancel_of(source, endpoint);
+        detach_endpoint(source, endpoint, moment);
     }
 }
 
@@ -621,11 +643,7 @@ static void close_source(struct outbox_source *source, struct moment moment)
 {
     cancel_of(source, NULL);
     run_commands(source);
-    while (source->leaving != NULL) {
-        struct request *request = source->leaving;
-        source->leaving = request->next;
-        finish(source->outbox, request);
-    }
+    release_leaving(source, NULL);
     while (source->attached != NULL) {
         detach(&source->attached);
     }

@@ -54,8 +54,11 @@ bool outbox_wants(const struct request *request);
 /* Takes such a request: one to store, or a command. It comes out of outbox_finished once. */
 void outbox_accept(struct outbox *outbox, struct request *request, struct moment moment);
 
-/* Ends what an endpoint wants to store as FAILURE_CLOSED. */
-void outbox_cancel(struct outbox *outbox, const struct endpoint *endpoint);
+/*
+ * Ends what an endpoint wants to store as FAILURE_CLOSED, and delivers no more for it. What was on
+ * its way must have been given back to the scheduler.
+ */
+void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct moment moment);
 
 /* Does what is due: takes what the scheduler gives back, appends, delivers. */
 void outbox_step(struct outbox *outbox, struct moment moment);
