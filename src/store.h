@@ -13,7 +13,7 @@
  * A row that was appended is pending, or a dead letter with its reason, until it is delivered or
  * somebody discards it: there is no other way out. Rows of one source have ascending ids in the
  * order of their appending, over all processes; a letter that is retried is appended anew, with a
- * new id, behind what is pending.
+ * new id and the time of its retry, behind what is pending.
  *
  * Any number of processes append to a source; one at a time delivers it, the holder of its lease.
  * Only the holder reads pending rows and ends them. `end` is fenced: of a process whose lease has
@@ -147,7 +147,10 @@ struct store_driver {
                  size_t bytes, store_row_visitor *visit, void *context,
                  struct store_problem *problem);
 
-    /* Ends rows, all or none, as durably as `append`. STORE_FENCED: the lease was lost. */
+    /*
+     * Ends rows, all or none, as durably as `append`. An id that is not pending any more is no
+     * problem: an end may be said again. STORE_FENCED: the lease was lost.
+     */
     bool (*end)(struct store *store, const char *source, const struct store_end *ends, size_t count,
                 struct store_problem *problem);
 
