@@ -61,6 +61,13 @@ bool command_add_letter(struct command *command, const struct store_letter *lett
     return true;
 }
 
+void command_dismiss(struct request *request)
+{
+    if (request->command->kind >= COMMAND_DIED) {
+        (void)atomic_fetch_sub(&request->endpoint->notices, 1);
+    }
+}
+
 void command_free(struct command *command)
 {
     if (command == NULL) {

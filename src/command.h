@@ -57,6 +57,9 @@ struct request *command_request(struct endpoint *endpoint, enum command_kind kin
 /* Copies a letter to the end of its list; false without memory. */
 bool command_add_letter(struct command *command, const struct store_letter *letter);
 
+/* The caller has it: one notice less is on its way. */
+void command_dismiss(struct request *request);
+
 /* NULL is harmless. */
 void command_free(struct command *command);
 

@@ -414,7 +414,7 @@ static void forget_ended(struct deliverer *deliverer, const struct store_end *en
 
 static void write_ends(struct deliverer *deliverer, double now)
 {
-    struct store_end ends[DELIVERER_ROWS];
+    struct store_end ends[DELIVERER_ROWS] = {{0}};
     struct store_problem problem;
     if (deliverer->ended == 0 || now < deliverer->end_due || deliverer->store == NULL) {
         return;

@@ -20,7 +20,7 @@ struct endpoint *endpoint_new(const struct endpoint_settings *settings)
     if (endpoint == NULL) {
         return NULL;
     }
-    bool fine = true;
+    bool fine = pthread_mutex_init(&endpoint->lock, NULL) == 0; /* which takes no memory */
     endpoint->settings = *settings;
     if (settings->connections == 0) {
         endpoint->settings.connections = 1;
@@ -63,6 +63,7 @@ void endpoint_release(struct endpoint *endpoint)
     free((void *)endpoint->settings.outbox.path);
     free((void *)endpoint->settings.outbox.source);
     hmac_free(endpoint->key);
+    (void)pthread_mutex_destroy(&endpoint->lock);
     free(endpoint);
 }
 
@@ -91,6 +92,21 @@ void endpoint_withdraw(struct endpoint *endpoint, size_t bytes)
     subtract(endpoint, bytes);
     endpoint->counters.accepted--;
     endpoint->counters.bytes -= bytes;
+}
+
+void endpoint_set_figures(struct endpoint *endpoint, const struct endpoint_figures *figures)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    endpoint->figures = *figures;
+    (void)pthread_mutex_unlock(&endpoint->lock);
+}
+
+struct endpoint_figures endpoint_figures(struct endpoint *endpoint)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    struct endpoint_figures figures = endpoint->figures;
+    (void)pthread_mutex_unlock(&endpoint->lock);
+    return figures;
 }
 
 static bool is_refused(const struct outcome *outcome)

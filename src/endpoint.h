@@ -9,6 +9,7 @@
  * touched by any; the rest belongs to the side that is named.
  */
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h> /* size_t */
@@ -44,6 +45,7 @@ struct endpoint_settings {
     size_t connections;       /* requests on their way at once; 0 counts as 1 */
     size_t max_pending;       /* requests accepted and not answered yet */
     size_t max_pending_bytes; /* their bodies */
+    uint64_t tag;             /* the caller's name for it */
     bool http2;               /* let the server choose HTTP/2 over TLS */
     bool asks; /* the caller decides about every failed attempt (request.h: question); a request
                   whose deadline passes between attempts, or before the first, ends without one */
@@ -63,6 +65,22 @@ struct endpoint_counters {
     uint64_t failed;  /* everything else */
     uint64_t bytes;   /* of the accepted bodies */
     struct histogram latency;
+};
+
+/*
+ * What became of what is in the outbox, of all the source's clients and processes as far as it is
+ * known here: accepted = delivered + discarded + dead + pending. What there was at the beginning
+ * counts as accepted; what others appended meanwhile is counted when it is seen, and what they
+ * delivered or discarded as delivered.
+ */
+struct endpoint_figures {
+    uint64_t accepted;
+    uint64_t delivered;
+    uint64_t discarded;
+    uint64_t dead;
+    uint64_t pending;
+    bool is_paused;    /* for a fault of the source */
+    bool is_deliverer; /* no other process delivers it now */
 };
 
 /* Requests in order, linked by next and previous. */
@@ -92,6 +110,9 @@ struct endpoint {
     struct endpoint *next;  /* among those with something ready */
     bool listed;
 
+    pthread_mutex_t lock;            /* for: */
+    struct endpoint_figures figures; /* as of the outbox's last step */
+
     /* the outbox's own */
     struct hmac *key;             /* wiped by the last outbox_leave, or with the endpoint */
     struct outbox_source *source; /* NULL: it is not attached */
@@ -110,6 +131,10 @@ bool endpoint_admit(struct endpoint *endpoint, size_t bytes);
 
 /* Takes back an endpoint_admit whose request could not be submitted. */
 void endpoint_withdraw(struct endpoint *endpoint, size_t bytes);
+
+/* The outbox's figures, all of one moment. Any thread. */
+void endpoint_set_figures(struct endpoint *endpoint, const struct endpoint_figures *figures);
+struct endpoint_figures endpoint_figures(struct endpoint *endpoint);
 
 /* Counts out a request, by its outcome. */
 void endpoint_dismiss(struct endpoint *endpoint, const struct request *request);

@@ -6,9 +6,12 @@
 
 #include <openssl/rand.h> /* RAND_bytes(3) */
 
-static const double LEASE = 10.0;        /* seconds */
-static const double OPEN_INTERVAL = 1.0; /* seconds until a store is tried again */
-static const double IDLE_INTERVAL = 1.0; /* seconds between two calls of a store's `idle` */
+static const double LEASE = 10.0;         /* seconds */
+static const double OPEN_INTERVAL = 1.0;  /* seconds until a store is tried again */
+static const double COUNT_INTERVAL = 1.0; /* seconds between two looks for what others did */
+static const double IDLE_INTERVAL = 1.0;  /* seconds between two calls of a store's `idle` */
+
+enum { ACTION = 48 }; /* bytes of an action's name, its end included */
 
 /* An endpoint that delivers through a source, or would. */
 struct attached {
@@ -25,6 +28,9 @@ struct outbox_source {
     struct attached *attached; /* the newest first */
     struct request *waiting;   /* to be stored, in order */
     struct request **waiting_last;
+    struct endpoint_figures figures;
+    bool is_counted; /* the figures begin with what the store had */
+    double count_due;
     struct request *leaving; /* until nothing is on its way */
     struct request *asking;  /* commands that come after what waits, in order */
     struct request **asking_last;
@@ -386,21 +392,43 @@ void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct mome
 
 /* ---- appending ---- */
 
-static struct store_row row_of(struct request *request, double wall)
+/* The encoder writes it first: {"action":"messages.create", and no quote is in it. */
+static void copy_action(const struct request *request, const char *body, char action[ACTION])
 {
+    static const char begin[] = "{\"action\":\"";
+    size_t start = sizeof begin - 1;
+    size_t length = 0;
+    if (request->length > start && memcmp(body, begin, start) == 0) {
+        while (start + length < request->length && length < ACTION - 1 &&
+               body[start + length] != '"') {
+            length++;
+        }
+        memcpy(action, body + start, length);
+    }
+    action[length] = '\0';
+}
+
+static struct store_row row_of(struct request *request, char action[ACTION], double wall)
+{
+    copy_action(request, request_body(request), action);
     return (struct store_row){
         .lane = request_lane(request),
         .lane_length = request->lane_length,
         .body = request_body(request),
         .length = request->length,
         .time = wall,
-        .action = request->action != NULL ? request->action : "",
+        .action = action,
     };
 }
 
+struct batch {
+    struct store_row rows[OUTBOX_BATCH];
+    struct request *requests[OUTBOX_BATCH];
+    char actions[OUTBOX_BATCH][ACTION];
+};
+
 /* What goes into one transaction. */
-static size_t take_batch(struct outbox_source *source, struct store_row *rows,
-                         struct request **requests, double wall)
+static size_t take_batch(struct outbox_source *source, struct batch *batch, double wall)
 {
     size_t count = 0;
     size_t bytes = 0;
@@ -408,8 +436,9 @@ static size_t take_batch(struct outbox_source *source, struct store_row *rows,
         struct request *request = source->waiting;
         source->waiting = request->next;
         bytes += request->length;
-        requests[count] = request;
-        rows[count++] = row_of(request, wall);
+        batch->requests[count] = request;
+        batch->rows[count] = row_of(request, batch->actions[count], wall);
+        count++;
     }
     if (source->waiting == NULL) {
         source->waiting_last = &source->waiting;
@@ -430,22 +459,84 @@ static bool write_batch(const struct outbox_source *source, struct store_row *ro
 
 static void append_batch(struct outbox_source *source, struct moment moment)
 {
-    struct store_row rows[OUTBOX_BATCH];
-    struct request *requests[OUTBOX_BATCH];
+    struct batch batch;
     struct store_problem problem;
-    size_t count = take_batch(source, rows, requests, moment.wall);
-    bool is_stored = count > 0 && write_batch(source, rows, count, &problem);
+    size_t count = take_batch(source, &batch, moment.wall);
+    bool is_stored = count > 0 && write_batch(source, batch.rows, count, &problem);
     for (size_t i = 0; i < count; i++) {
+        struct request *request = batch.requests[i];
         if (is_stored) {
-            requests[i]->is_stored = true;
-            requests[i]->outcome.seconds = moment.now - requests[i]->submitted;
-            finish(source->outbox, requests[i]);
+            request->is_stored = true;
+            request->outcome.seconds = moment.now - request->submitted;
+            finish(source->outbox, request);
         } else {
-            fail_to_store(source->outbox, requests[i], &problem);
+            fail_to_store(source->outbox, request, &problem);
         }
     }
     if (is_stored) {
+        source->figures.accepted += count;
+        source->figures.pending += count;
         deliverer_hear(&source->deliverer);
+    }
+}
+
+/* ---- figures ---- */
+
+static uint64_t less(uint64_t from, uint64_t count)
+{
+    return from > count ? from - count : 0;
+}
+
+/* What others did meanwhile: they appended, or delivered or discarded. */
+static void compare(struct outbox_source *source, const struct store_figures *found)
+{
+    struct endpoint_figures *figures = &source->figures;
+    uint64_t before = figures->pending + figures->dead;
+    uint64_t after = found->pending + found->dead;
+    if (after > before) {
+        figures->accepted += after - before;
+    } else {
+        figures->delivered += before - after;
+    }
+    figures->pending = found->pending;
+    figures->dead = found->dead;
+}
+
+/* Where nothing was done since the figures were right, nothing is asked. */
+static void count(struct outbox_source *source, double now)
+{
+    struct store_figures found;
+    struct store_problem problem;
+    struct outbox_store *store = source->store;
+    bool is_due =
+        !source->is_counted || (now >= source->count_due && deliverer_is_bored(&source->deliverer));
+    if (store->store == NULL || !is_due) {
+        return;
+    }
+    source->count_due = now + COUNT_INTERVAL;
+    if (store->driver->figures(store->store, source->name, &found, &problem)) {
+        compare(source, &found);
+        source->is_counted = true;
+    }
+}
+
+static void count_ends(struct outbox_source *source)
+{
+    struct deliverer_counts *counts = &source->deliverer.counts;
+    struct endpoint_figures *figures = &source->figures;
+    figures->delivered += counts->delivered;
+    figures->dead += counts->died;
+    figures->pending = less(figures->pending, counts->delivered + counts->died);
+    *counts = (struct deliverer_counts){0};
+    figures->is_paused = source->deliverer.is_paused;
+    figures->is_deliverer = source->deliverer.is_holder;
+}
+
+static void publish(struct outbox_source *source)
+{
+    for (struct attached *attached = source->attached; attached != NULL;
+         attached = attached->next) {
+        endpoint_set_figures(attached->endpoint, &source->figures);
     }
 }
 
@@ -454,6 +545,43 @@ static void append_batch(struct outbox_source *source, struct moment moment)
 static bool add_letter(void *context, const struct store_letter *letter)
 {
     return command_add_letter(context, letter);
+}
+
+static bool look(struct outbox_source *source, struct command *command,
+                 struct store_problem *problem)
+{
+    const struct outbox_store *store = source->store;
+    if (!store->driver->figures(store->store, source->name, &command->figures, problem)) {
+        return false;
+    }
+    compare(source, &command->figures);
+    return true;
+}
+
+static bool retry(struct outbox_source *source, struct command *command,
+                  struct store_problem *problem)
+{
+    const struct outbox_store *store = source->store;
+    if (!store->driver->retry(store->store, source->name, command->id, &command->count, problem)) {
+        return false;
+    }
+    source->figures.dead = less(source->figures.dead, command->count);
+    source->figures.pending += command->count;
+    deliverer_hear(&source->deliverer);
+    return true;
+}
+
+static bool discard(struct outbox_source *source, struct command *command,
+                    struct store_problem *problem)
+{
+    const struct outbox_store *store = source->store;
+    if (!store->driver->discard(store->store, source->name, command->id, &command->count,
+                                problem)) {
+        return false;
+    }
+    source->figures.dead = less(source->figures.dead, command->count);
+    source->figures.discarded += command->count;
+    return true;
 }
 
 static bool run(struct outbox_source *source, struct command *command,
@@ -468,14 +596,11 @@ static bool run(struct outbox_source *source, struct command *command,
         return false;
     }
     switch (command->kind) {
-    case COMMAND_FIGURES: return driver->figures(store, name, &command->figures, problem);
+    case COMMAND_FIGURES: return look(source, command, problem);
     case COMMAND_LETTERS:
         return driver->letters(store, name, command->id, limit, add_letter, command, problem);
-    case COMMAND_RETRY:
-        deliverer_hear(&source->deliverer);
-        return driver->retry(store, name, command->id, &command->count, problem);
-    case COMMAND_DISCARD:
-        return driver->discard(store, name, command->id, &command->count, problem);
+    case COMMAND_RETRY: return retry(source, command, problem);
+    case COMMAND_DISCARD: return discard(source, command, problem);
     default: return true;
     }
 }
@@ -510,11 +635,14 @@ static void let_leave(struct outbox_source *source)
 /* What is asked is answered by the state after what was submitted before it. */
 static void step_source(struct outbox_source *source, struct moment moment)
 {
+    count(source, moment.now);
     append_batch(source, moment);
     deliverer_step(&source->deliverer, moment);
+    count_ends(source);
     if (source->waiting == NULL) {
         run_commands(source);
     }
+    publish(source);
     let_leave(source);
 }
 

@@ -85,7 +85,6 @@ struct request {
     bool ephemeral; /* worth nothing when it is late: no second attempt, and messages go first */
     bool is_stored; /* set with its outcome: it is in the outbox, not delivered yet */
     unsigned lane_length;      /* bytes of the lane's key; 0: it has no order */
-    const char *action;        /* a constant text; for an outbox, may be NULL without one */
     struct command *command;   /* with REQUEST_COMMAND; owned */
     struct deliverer_row *row; /* what it delivers from the outbox, whose own it is; or NULL */
 

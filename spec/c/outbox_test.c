@@ -187,7 +187,7 @@ static void take_finished(struct process *process)
             request_free(request);
         } else if (request->command->kind >= COMMAND_DIED) {
             notices[request->command->kind]++;
-            (void)atomic_fetch_sub(&request->endpoint->notices, 1);
+            command_dismiss(request);
             request_free(request);
         } else {
             request_free(answered);
@@ -343,7 +343,6 @@ static struct request *new_message(struct process *process, unsigned number, uns
         request_from_buffer(&buffer, process->endpoint, key, (size_t)key_length);
     request->submitted = now;
     request->deadline = now + 60;
-    request->action = "messages.create";
     return request;
 }
 
