@@ -20,12 +20,13 @@ dependencies = {
   "lua-cjson",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No library is looked
 -- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
 -- compiler does.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
+  SQLITE = {},
 }
 
 build = {
@@ -131,6 +132,21 @@ build = {
       incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
       libraries = { "curl", "crypto", "pthread" },
+    },
+    ["sendapi.store.sqlite"] = {
+      sources = {
+        "src/file_locks.c",
+        "src/file_place.c",
+        "src/fork_gate.c",
+        "src/lstore_sqlite.c",
+        "src/process.c",
+        "src/sqlite_file.c",
+        "src/store_sqlite.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(SQLITE_INCDIR)" },
+      libdirs = { "$(SQLITE_LIBDIR)" },
+      libraries = { "sqlite3", "pthread" },
     },
   },
 }

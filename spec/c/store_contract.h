@@ -625,7 +625,7 @@ enum { CONTRACT_CHILDREN = 4, CONTRACT_BATCHES = 4, CONTRACT_BATCH = 3 };
 
 static inline void contract_append_batches(int child)
 {
-    char owner[16];
+    char owner[32];
     (void)snprintf(owner, sizeof owner, "child %d", child);
     struct store *store = contract_open_as(owner);
     for (int i = 0; i < CONTRACT_BATCHES; i++) {
