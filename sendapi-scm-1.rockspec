@@ -56,6 +56,7 @@ build = {
     ["sendapi.json"] = "lua/sendapi/json.lua",
     ["sendapi.log"] = "lua/sendapi/log.lua",
     ["sendapi.options"] = "lua/sendapi/options.lua",
+    ["sendapi.outbox"] = "lua/sendapi/outbox.lua",
     ["sendapi.prometheus"] = "lua/sendapi/prometheus.lua",
     ["sendapi.queue"] = "lua/sendapi/queue.lua",
     ["sendapi.runtime"] = "lua/sendapi/runtime/init.lua",

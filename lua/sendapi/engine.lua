@@ -15,6 +15,10 @@
 --   answered  true once the outcome is known, `failure` being nil when it was delivered
 --   wake      called then; or nil
 --   callback  called then by the client's `poll`, nothing else being done; or nil
+--
+-- What is asked of an outbox has an entry of its own, too:
+--
+--   convert   makes the core's answer the caller's, which is `value` then
 local core = require "sendapi.core"
 local errors = require "sendapi.error"
 local queue = require "sendapi.queue"
@@ -26,12 +30,22 @@ local entries, callbacks = {}, {} -- by ticket
 local due_clients = {} -- set of the states that have something in `due`
 local generation = 0 -- of forks, as the core counts them
 local under_way = 0 -- calls, those in `due` too
+local by_tag = setmetatable({}, { __mode = "v" }) -- clients, as the core's notices name them
+local last_tag = 0
 
 --- The engine, made by the first client.
 ---@return userdata
 function M.get()
   engine = engine or core.engine()
   return engine
+end
+
+--- A number by which notices name the client.
+---@return integer
+function M.tag(client)
+  last_tag = last_tag + 1
+  by_tag[last_tag] = client
+  return last_tag
 end
 
 local function done(client)
@@ -43,9 +57,12 @@ end
 -- here.
 local function forget_all()
   M.each_due(function(client)
-    while queue.pop(client.due) do
-      done(client)
+    for due in queue.pop, client.due do
+      if not due.is_notice then
+        done(client)
+      end
     end
+    client.notices = 0
   end)
   for _, entry in pairs(entries) do
     done(entry.client)
@@ -95,16 +112,25 @@ local function trace(message)
 end
 
 -- What `call_next` calls, and with what: Lua 5.1's xpcall passes no arguments on.
-local next_callback, next_err
+local next_callback, next_value, next_err
 
 local function call_next()
-  local callback, err = next_callback, next_err
-  next_callback, next_err = nil, nil
-  callback(not err or nil, err)
+  local callback, value, err = next_callback, next_value, next_err
+  next_callback, next_value, next_err = nil, nil, nil
+  callback(value, err)
 end
 
---- Runs a callback. An error in it is logged, and stops nothing.
-local function run(client, action, callback, failure)
+--- Calls with two arguments. An error is logged, and stops nothing.
+local function call(client, callback, value, err)
+  next_callback, next_value, next_err = callback, value, err
+  local fine, message = xpcall(call_next, trace)
+  if not fine then
+    client.log("error", "a callback failed: " .. message)
+  end
+end
+
+--- Runs the callback of a call that is done.
+local function run(client, action, callback, value, failure)
   done(client)
   local err = failure and errors.new(failure, action) or nil
   if client.ended then
@@ -113,16 +139,24 @@ local function run(client, action, callback, failure)
     end
     return
   end
-  next_callback, next_err = callback, err
-  local fine, message = xpcall(call_next, trace)
-  if not fine then
-    client.log("error", "a callback failed: " .. message)
-  end
+  call(client, callback, value, err)
 end
 
-local function make_due(client, action, callback, failure)
+local function make_due(client, due)
   due_clients[client] = true
-  queue.push(client.due, { action = action, callback = callback, failure = failure })
+  queue.push(client.due, due)
+end
+
+--- Has a function called by the client's `poll`, with what was told.
+function M.notify(client, callback, argument)
+  client.notices = M.notices_of(client) + 1
+  make_due(client, { is_notice = true, callback = callback, value = argument })
+end
+
+--- How many such calls are due.
+---@return integer
+function M.notices_of(client)
+  return client.notices or 0
 end
 
 local function wake(entry)
@@ -136,19 +170,24 @@ end
 --- The outcome goes to whoever waits for it, or to the client's queue; or, when that client polls,
 -- to the callback itself.
 ---@return boolean run
-local function deliver(entry, callback, failure, polling)
+local function deliver(entry, callback, failure, answer, polling)
+  local value = not failure or nil
+  if value and entry.convert then
+    value = entry.convert(answer)
+  end
   if not callback then
-    entry.failure = failure
+    entry.failure, entry.value = failure, value
     callback = entry.callback
   end
   local client = entry.client
   if not callback then
     wake(entry)
   elseif client == polling then
-    run(client, entry.action, callback, failure)
+    run(client, entry.action, callback, value, failure)
     return true
   else
-    make_due(client, entry.action, callback, failure)
+    local action = entry.action
+    make_due(client, { action = action, callback = callback, value = value, failure = failure })
   end
   return false
 end
@@ -167,6 +206,23 @@ local function ask(entry, failure)
   return type(seconds) == "number" and seconds == seconds and seconds or nil
 end
 
+local function hear(notice, failure)
+  local client = by_tag[notice.tag]
+  if client then
+    client.hear(client, notice, failure)
+  end
+end
+
+--- Decides about a failed attempt; true when it is made again.
+local function is_made_again(entry, failure, question)
+  local seconds = ask(entry, failure)
+  if seconds and question:again(seconds) then
+    return true
+  end
+  question:release()
+  return false
+end
+
 --- Takes one answer, if there is one. Never waits.
 ---@param polling table|nil a client with nothing due, whose callback runs at once
 ---@return boolean taken
@@ -175,6 +231,13 @@ function M.collect_one(polling)
   local ticket, failure, question = engine:take()
   if not ticket then
     return false
+  elseif ticket == 0 then
+    hear(question, failure)
+    return true
+  end
+  local answer
+  if type(question) == "table" then
+    question, answer = nil, question
   end
   local entry, callback = entries[ticket], callbacks[ticket]
   if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
@@ -183,15 +246,11 @@ function M.collect_one(polling)
     end
     return true
   end
-  if question then
-    local seconds = ask(entry, failure)
-    if seconds and question:again(seconds) then
-      return true
-    end
-    question:release()
+  if question and is_made_again(entry, failure, question) then
+    return true
   end
   entries[ticket], callbacks[ticket] = nil, nil
-  return true, deliver(entry, callback, failure, polling)
+  return true, deliver(entry, callback, failure, answer, polling)
 end
 
 --- Takes all the answers there are. Never waits.
@@ -211,7 +270,12 @@ function M.run_one(client)
   if queue.is_empty(client.due) then
     due_clients[client] = nil
   end
-  run(client, due.action, due.callback, due.failure)
+  if due.is_notice then
+    client.notices = client.notices - 1
+    call(client, due.callback, due.value)
+  else
+    run(client, due.action, due.callback, due.value, due.failure)
+  end
   return true
 end
 
