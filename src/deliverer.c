@@ -491,9 +491,14 @@ static void keep_lease(struct deliverer *deliverer, double now)
     }
 }
 
-static void end_drain(struct deliverer *deliverer, double now)
+/* What failed on its way waits for its next attempt, and so can be recalled now. */
+static void drain(struct deliverer *deliverer, double now)
 {
-    if (!deliverer->draining || deliverer->entered > 0) {
+    if (!deliverer->draining) {
+        return;
+    }
+    recall_all(deliverer, now);
+    if (deliverer->entered > 0) {
         return;
     }
     if (deliverer->is_holder && !wants_lease(deliverer, now)) {
@@ -680,7 +685,7 @@ void deliverer_step(struct deliverer *deliverer, struct moment moment)
     }
     keep_lease(deliverer, moment.now);
     write_ends(deliverer, moment.now);
-    end_drain(deliverer, moment.now);
+    drain(deliverer, moment.now);
     make_room(deliverer, moment.now);
     read_on(deliverer, moment);
 }
@@ -688,6 +693,16 @@ void deliverer_step(struct deliverer *deliverer, struct moment moment)
 void deliverer_hear(struct deliverer *deliverer)
 {
     deliverer->more = true;
+}
+
+/* Whether the next step brings it on. */
+static bool may_drain(const struct deliverer *deliverer)
+{
+    const struct deliverer_row *row = deliverer->first;
+    while (row != NULL && (row->state != ROW_ENTERED || !scheduler_has(row->request))) {
+        row = row->next;
+    }
+    return row != NULL || (deliverer->entered == 0 && deliverer->ended == 0);
 }
 
 static double sooner(double due, double other)
@@ -711,7 +726,7 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
     if (deliverer->ended > 0) {
         due = sooner(due, deliverer->end_due);
     }
-    if (deliverer->draining && deliverer->entered == 0 && deliverer->ended == 0) {
+    if (deliverer->draining && may_drain(deliverer)) {
         due = now;
     }
     if (deliverer->is_holder && deliverer->more && is_full(deliverer)) {

@@ -763,6 +763,22 @@ static void who_leaves_waits_for_what_is_on_its_way_alone(void)
     end();
 }
 
+static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
+{
+    begin();
+    server.failing = 1;
+    send_message(&processes[0], 1);
+    server.latency = 1;
+    run(0.2);
+    CHECK_SIZE(processes[0].count, 1);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(1.6);
+    CHECK(answered != NULL && answered->command->kind == COMMAND_LEAVE);
+    CHECK_SIZE(count_rows(false), 1);
+    CHECK(outbox_is_empty(&processes[0].outbox));
+    end();
+}
+
 /* ---- at random ---- */
 
 static void act_at_random(struct random *random, unsigned *next)
@@ -848,6 +864,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
+    CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
 };
 
