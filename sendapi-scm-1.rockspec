@@ -92,7 +92,9 @@ build = {
       sources = {
         "src/base64.c",
         "src/buffer.c",
+        "src/command.c",
         "src/date.c",
+        "src/deliverer.c",
         "src/endpoint.c",
         "src/engine.c",
         "src/failure.c",
@@ -115,6 +117,7 @@ build = {
         "src/ltable.c",
         "src/ltext.c",
         "src/ltools.c",
+        "src/outbox.c",
         "src/process.c",
         "src/queue.c",
         "src/request.c",

@@ -147,8 +147,8 @@ static bool in_lane(const struct request *request, const char *lane, size_t leng
     return request->lane_length == length && memcmp(request_lane(request), lane, length) == 0;
 }
 
-static struct deliverer_blocked *block(struct deliverer *deliverer,
-                                       const struct deliverer_row *head)
+static struct deliverer_blocked *block_lane(struct deliverer *deliverer,
+                                            const struct deliverer_row *head)
 {
     size_t length = head->request->lane_length;
     struct deliverer_blocked *blocked = malloc(sizeof *blocked + length);
@@ -170,7 +170,7 @@ static void put_back_followers(struct deliverer *deliverer, struct deliverer_row
     for (struct deliverer_row *row = deliverer->last; row != head; row = row->previous) {
         bool is_behind = row->state == ROW_ENTERED && row->request->state == REQUEST_BEHIND &&
                          in_lane(row->request, lane, length);
-        if (!is_behind || (blocked == NULL && (blocked = block(deliverer, head)) == NULL)) {
+        if (!is_behind || (blocked == NULL && (blocked = block_lane(deliverer, head)) == NULL)) {
             continue;
         }
         blocked->skipped = row->id;
@@ -265,7 +265,7 @@ static void end_row(struct deliverer_row *row, enum row_state state, struct mome
     unblock(deliverer, row->id);
 }
 
-static void pause(struct deliverer *deliverer, const struct request *fault, double now)
+static void pause_source(struct deliverer *deliverer, const struct request *fault, double now)
 {
     bool is_new = !deliverer->is_paused;
     if (!is_new && deliverer->draining) {
@@ -288,7 +288,7 @@ static void forget_pause(struct deliverer *deliverer)
     deliverer->probe_due = 0;
 }
 
-static void resume(struct deliverer *deliverer)
+static void resume_source(struct deliverer *deliverer)
 {
     if (deliverer->is_paused) {
         deliverer->is_paused = false;
@@ -306,7 +306,7 @@ static void give_back(struct deliverer_row *row, double now)
     enum failure failure = request->outcome.failure;
     bool is_present = request->endpoint == deliverer->endpoint;
     if (failure_row(failure)->class == CLASS_SOURCE && is_present) {
-        pause(deliverer, request, now);
+        pause_source(deliverer, request, now);
     } else if (failure == FAILURE_NO_MEMORY) {
         deliverer->read_due = now + AGAIN;
     }
@@ -338,7 +338,7 @@ void deliverer_take_back(struct request *request, struct moment moment)
         end_row(row, failure == FAILURE_NONE ? ROW_DELIVERED : ROW_DEAD, moment);
         if (request->endpoint == deliverer->endpoint && request->outcome.status > 0 &&
             failure_row(failure)->class != CLASS_TRANSIENT) {
-            resume(deliverer);
+            resume_source(deliverer);
         }
     }
 }
@@ -737,11 +737,6 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
         due = sooner(due, read > deliverer->read_due ? read : deliverer->read_due);
     }
     return due > now ? due - now : 0;
-}
-
-bool deliverer_is_empty(const struct deliverer *deliverer)
-{
-    return deliverer->entered == 0 && (deliverer->ended == 0 || !deliverer->is_holder);
 }
 
 bool deliverer_is_bored(const struct deliverer *deliverer)

@@ -134,9 +134,6 @@ void deliverer_hear(struct deliverer *deliverer);
 /* The seconds until deliverer_step has something to do; `most` when nothing. */
 double deliverer_idle(const struct deliverer *deliverer, double now, double most);
 
-/* Whether nothing is on its way or to be written: nothing is delivered, or it has drained. */
-bool deliverer_is_empty(const struct deliverer *deliverer);
-
 /* Whether it has looked for work and found none. */
 bool deliverer_is_bored(const struct deliverer *deliverer);
 

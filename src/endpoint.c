@@ -17,10 +17,11 @@ static const char *copy(const char *text, bool *fine)
 struct endpoint *endpoint_new(const struct endpoint_settings *settings)
 {
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
-    if (endpoint == NULL) {
+    if (endpoint == NULL || pthread_mutex_init(&endpoint->lock, NULL) != 0) {
+        free(endpoint);
         return NULL;
     }
-    bool fine = pthread_mutex_init(&endpoint->lock, NULL) == 0; /* which takes no memory */
+    bool fine = true;
     endpoint->settings = *settings;
     if (settings->connections == 0) {
         endpoint->settings.connections = 1;

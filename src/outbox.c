@@ -60,27 +60,27 @@ void outbox_init(struct outbox *outbox, struct scheduler *scheduler, uint64_t se
 
 /* ---- finished ---- */
 
-static void finish(struct outbox *outbox, struct request *request)
+static void hand_out(struct outbox *outbox, struct request *request)
 {
     request->next = NULL;
     *outbox->finished_last = request;
     outbox->finished_last = &request->next;
 }
 
-static void fail(struct outbox *outbox, struct request *request, enum failure failure,
-                 const char *reason)
+static void hand_back(struct outbox *outbox, struct request *request, enum failure failure,
+                      const char *reason)
 {
     request_reset_outcome(request);
     request->outcome.failure = failure;
     request->outcome.reason = reason != NULL ? strdup(reason) : NULL;
-    finish(outbox, request);
+    hand_out(outbox, request);
 }
 
 static void fail_to_store(struct outbox *outbox, struct request *request,
                           const struct store_problem *problem)
 {
     bool is_memory = problem->trouble == STORE_NO_MEMORY;
-    fail(outbox, request, is_memory ? FAILURE_NO_MEMORY : FAILURE_STORAGE, problem->reason);
+    hand_back(outbox, request, is_memory ? FAILURE_NO_MEMORY : FAILURE_STORAGE, problem->reason);
 }
 
 struct request *outbox_finished(struct outbox *outbox, struct request **last)
@@ -122,7 +122,7 @@ static void hear_death(void *context, const struct store_letter *letter)
         return;
     }
     if (notice != NULL) {
-        finish(source->outbox, notice);
+        hand_out(source->outbox, notice);
     }
 }
 
@@ -142,7 +142,7 @@ static void hear_pause(void *context, const struct request *fault)
     notice->outcome.status = fault->outcome.status;
     notice->outcome.attempts = fault->outcome.attempts;
     notice->outcome.reason = copy_text(fault->outcome.reason);
-    finish(source->outbox, notice);
+    hand_out(source->outbox, notice);
 }
 
 static void hear_resumption(void *context)
@@ -150,7 +150,7 @@ static void hear_resumption(void *context)
     struct outbox_source *source = context;
     struct request *notice = new_notice(source, COMMAND_RESUMED);
     if (notice != NULL) {
-        finish(source->outbox, notice);
+        hand_out(source->outbox, notice);
     }
 }
 
@@ -161,7 +161,7 @@ static void hear_trouble(void *context, const struct store_problem *problem)
     if (notice != NULL) {
         notice->outcome.failure = FAILURE_STORAGE;
         notice->outcome.reason = copy_text(problem->reason);
-        finish(source->outbox, notice);
+        hand_out(source->outbox, notice);
     }
 }
 
@@ -294,7 +294,7 @@ bool outbox_wants(const struct request *request)
     return is_stored || request->verb == REQUEST_COMMAND;
 }
 
-static void append(struct request ***last, struct request *request)
+static void put_last(struct request ***last, struct request *request)
 {
     request->next = NULL;
     **last = request;
@@ -329,9 +329,9 @@ static void accept_command(struct outbox *outbox, struct outbox_source *source,
                            struct request *request, struct moment moment)
 {
     switch (request->command->kind) {
-    case COMMAND_BEGIN: finish(outbox, request); break;
+    case COMMAND_BEGIN: hand_out(outbox, request); break;
     case COMMAND_LEAVE: leave(source, request, moment); break;
-    default: append(&source->asking_last, request); break;
+    default: put_last(&source->asking_last, request); break;
     }
 }
 
@@ -340,13 +340,14 @@ void outbox_accept(struct outbox *outbox, struct request *request, struct moment
     struct endpoint *endpoint = request->endpoint;
     bool leaves = request->verb == REQUEST_COMMAND && request->command->kind == COMMAND_LEAVE;
     if (leaves && endpoint->source == NULL) {
-        finish(outbox, request);
+        hand_out(outbox, request);
     } else if (!attach(outbox, endpoint, moment)) {
-        fail(outbox, request, endpoint->key != NULL ? FAILURE_NO_MEMORY : FAILURE_CLOSED, NULL);
+        hand_back(outbox, request, endpoint->key != NULL ? FAILURE_NO_MEMORY : FAILURE_CLOSED,
+                  NULL);
     } else if (request->verb == REQUEST_COMMAND) {
         accept_command(outbox, endpoint->source, request, moment);
     } else {
-        append(&endpoint->source->waiting_last, request);
+        put_last(&endpoint->source->waiting_last, request);
     }
 }
 
@@ -358,9 +359,9 @@ static void cancel_of(struct outbox_source *source, const struct endpoint *endpo
     while (request != NULL) {
         struct request *next = request->next;
         if (request->endpoint == endpoint || endpoint == NULL) {
-            fail(source->outbox, request, FAILURE_CLOSED, NULL);
+            hand_back(source->outbox, request, FAILURE_CLOSED, NULL);
         } else {
-            append(&source->waiting_last, request);
+            put_last(&source->waiting_last, request);
         }
         request = next;
     }
@@ -373,7 +374,7 @@ static void release_leaving(struct outbox_source *source, const struct endpoint 
         struct request *request = *link;
         if (request->endpoint == endpoint || endpoint == NULL) {
             *link = request->next;
-            finish(source->outbox, request);
+            hand_out(source->outbox, request);
         } else {
             link = &request->next;
         }
@@ -468,7 +469,7 @@ static void append_batch(struct outbox_source *source, struct moment moment)
         if (is_stored) {
             request->is_stored = true;
             request->outcome.seconds = moment.now - request->submitted;
-            finish(source->outbox, request);
+            hand_out(source->outbox, request);
         } else {
             fail_to_store(source->outbox, request, &problem);
         }
@@ -482,7 +483,7 @@ static void append_batch(struct outbox_source *source, struct moment moment)
 
 /* ---- figures ---- */
 
-static uint64_t less(uint64_t from, uint64_t count)
+static uint64_t minus(uint64_t from, uint64_t count)
 {
     return from > count ? from - count : 0;
 }
@@ -503,7 +504,7 @@ static void compare(struct outbox_source *source, const struct store_figures *fo
 }
 
 /* Where nothing was done since the figures were right, nothing is asked. */
-static void count(struct outbox_source *source, double now)
+static void count_rows(struct outbox_source *source, double now)
 {
     struct store_figures found;
     struct store_problem problem;
@@ -526,13 +527,13 @@ static void count_ends(struct outbox_source *source)
     struct endpoint_figures *figures = &source->figures;
     figures->delivered += counts->delivered;
     figures->dead += counts->died;
-    figures->pending = less(figures->pending, counts->delivered + counts->died);
+    figures->pending = minus(figures->pending, counts->delivered + counts->died);
     *counts = (struct deliverer_counts){0};
     figures->is_paused = source->deliverer.is_paused;
     figures->is_deliverer = source->deliverer.is_holder;
 }
 
-static void publish(struct outbox_source *source)
+static void publish_figures(struct outbox_source *source)
 {
     for (struct attached *attached = source->attached; attached != NULL;
          attached = attached->next) {
@@ -547,8 +548,8 @@ static bool add_letter(void *context, const struct store_letter *letter)
     return command_add_letter(context, letter);
 }
 
-static bool look(struct outbox_source *source, struct command *command,
-                 struct store_problem *problem)
+static bool answer_figures(struct outbox_source *source, struct command *command,
+                           struct store_problem *problem)
 {
     const struct outbox_store *store = source->store;
     if (!store->driver->figures(store->store, source->name, &command->figures, problem)) {
@@ -558,34 +559,34 @@ static bool look(struct outbox_source *source, struct command *command,
     return true;
 }
 
-static bool retry(struct outbox_source *source, struct command *command,
-                  struct store_problem *problem)
+static bool retry_letters(struct outbox_source *source, struct command *command,
+                          struct store_problem *problem)
 {
     const struct outbox_store *store = source->store;
     if (!store->driver->retry(store->store, source->name, command->id, &command->count, problem)) {
         return false;
     }
-    source->figures.dead = less(source->figures.dead, command->count);
+    source->figures.dead = minus(source->figures.dead, command->count);
     source->figures.pending += command->count;
     deliverer_hear(&source->deliverer);
     return true;
 }
 
-static bool discard(struct outbox_source *source, struct command *command,
-                    struct store_problem *problem)
+static bool discard_letters(struct outbox_source *source, struct command *command,
+                            struct store_problem *problem)
 {
     const struct outbox_store *store = source->store;
     if (!store->driver->discard(store->store, source->name, command->id, &command->count,
                                 problem)) {
         return false;
     }
-    source->figures.dead = less(source->figures.dead, command->count);
+    source->figures.dead = minus(source->figures.dead, command->count);
     source->figures.discarded += command->count;
     return true;
 }
 
-static bool run(struct outbox_source *source, struct command *command,
-                struct store_problem *problem)
+static bool run_command(struct outbox_source *source, struct command *command,
+                        struct store_problem *problem)
 {
     const struct store_driver *driver = source->store->driver;
     struct store *store = source->store->store;
@@ -596,11 +597,11 @@ static bool run(struct outbox_source *source, struct command *command,
         return false;
     }
     switch (command->kind) {
-    case COMMAND_FIGURES: return look(source, command, problem);
+    case COMMAND_FIGURES: return answer_figures(source, command, problem);
     case COMMAND_LETTERS:
         return driver->letters(store, name, command->id, limit, add_letter, command, problem);
-    case COMMAND_RETRY: return retry(source, command, problem);
-    case COMMAND_DISCARD: return discard(source, command, problem);
+    case COMMAND_RETRY: return retry_letters(source, command, problem);
+    case COMMAND_DISCARD: return discard_letters(source, command, problem);
     default: return true;
     }
 }
@@ -611,8 +612,8 @@ static void run_commands(struct outbox_source *source)
     while (source->asking != NULL) {
         struct request *request = source->asking;
         source->asking = request->next;
-        if (run(source, request->command, &problem)) {
-            finish(source->outbox, request);
+        if (run_command(source, request->command, &problem)) {
+            hand_out(source->outbox, request);
         } else {
             fail_to_store(source->outbox, request, &problem);
         }
@@ -626,7 +627,7 @@ static void let_leave(struct outbox_source *source)
            (!source->deliverer.draining || source->deliverer.store == NULL)) {
         struct request *request = source->leaving;
         source->leaving = request->next;
-        finish(source->outbox, request);
+        hand_out(source->outbox, request);
     }
 }
 
@@ -635,14 +636,14 @@ static void let_leave(struct outbox_source *source)
 /* What is asked is answered by the state after what was submitted before it. */
 static void step_source(struct outbox_source *source, struct moment moment)
 {
-    count(source, moment.now);
+    count_rows(source, moment.now);
     append_batch(source, moment);
     deliverer_step(&source->deliverer, moment);
     count_ends(source);
     if (source->waiting == NULL) {
         run_commands(source);
     }
-    publish(source);
+    publish_figures(source);
     let_leave(source);
 }
 

@@ -336,8 +336,8 @@ local function check_readable(path)
   return message and ("option 'ca_file': %s: %s"):format(path, message)
 end
 
---- What is wrong with the arguments of `new`, or the options resolved, the url, and the driver of the
--- outbox.
+--- What is wrong with the arguments of `new`, or the options resolved, the url, and the outbox's
+-- driver.
 local function prepare(source_id, token, given)
   if type(source_id) ~= "string" or source_id == "" then
     return nil, ("source_id: expected a string that is not empty, got %s"):format(

@@ -107,7 +107,7 @@ local list = {
   {
     name = "on_pause",
     type = "function",
-    sentence = "`(err)`: the outbox keeps everything, since the source is at fault; `(nil)`: it goes on",
+    sentence = "`(err)`: the outbox waits, for the source is at fault; `(nil)`: it goes on",
   },
   {
     name = "max_pending",

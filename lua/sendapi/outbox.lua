@@ -131,8 +131,8 @@ local function count_of(answer)
   return answer.count
 end
 
---- How many messages of the source wait to be delivered, of all processes. Like every method here it
--- waits for the answer, or, with a function, calls back with it.
+--- How many messages of the source wait to be delivered, of all processes. Like every method here
+-- it waits for the answer, or, with a function, calls back with it.
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
 ---@return integer|nil count
 ---@return sendapi.Error|nil err
@@ -154,7 +154,7 @@ local page_names = { after = true, limit = true }
 
 local function check_page(page)
   for name, value in pairs(page) do
-    if not page_names[name] or type(value) ~= "number" or not (value >= 0) then
+    if not page_names[name] or type(value) ~= "number" or value ~= value or value < 0 then
       error("dead: expected { after = id, limit = count }", 3)
     end
   end

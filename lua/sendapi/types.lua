@@ -50,8 +50,8 @@
 
 --- What became of the source's messages in the outbox, of all clients and processes as far as this
 -- one knows: accepted = delivered + discarded + dead + pending. What was there at the beginning
--- counts as accepted. What other processes do is seen about once a second: what they appended counts
--- as accepted, what they delivered or discarded as delivered.
+-- counts as accepted. What other processes do is seen about once a second: what they appended
+-- counts as accepted, what they delivered or discarded as delivered.
 ---@class sendapi.OutboxStats
 ---@field accepted integer
 ---@field delivered integer

@@ -126,6 +126,7 @@ static void counted_free(void *block)
 #define buffer_reserve_slow refused_buffer_reserve_slow
 #define buffer_take refused_buffer_take
 #define hmac_new refused_hmac_new
+#define hmac_copy refused_hmac_copy
 #define hmac_free refused_hmac_free
 #define hmac_digest refused_hmac_digest
 #define hmac_hex refused_hmac_hex
@@ -137,6 +138,8 @@ static void counted_free(void *block)
 #define endpoint_admit refused_endpoint_admit
 #define endpoint_withdraw refused_endpoint_withdraw
 #define endpoint_dismiss refused_endpoint_dismiss
+#define endpoint_set_figures refused_endpoint_set_figures
+#define endpoint_figures refused_endpoint_figures
 #define request_from_buffer refused_request_from_buffer
 #define request_cancel_all refused_request_cancel_all
 #define request_reset_outcome refused_request_reset_outcome
@@ -166,6 +169,30 @@ static void counted_free(void *block)
 #define scheduler_idle refused_scheduler_idle
 #define scheduler_finished refused_scheduler_finished
 #define scheduler_close refused_scheduler_close
+#define scheduler_returned refused_scheduler_returned
+#define scheduler_has refused_scheduler_has
+#define scheduler_recall refused_scheduler_recall
+#define command_request refused_command_request
+#define command_add_letter refused_command_add_letter
+#define command_dismiss refused_command_dismiss
+#define command_free refused_command_free
+#define deliverer_init refused_deliverer_init
+#define deliverer_use refused_deliverer_use
+#define deliverer_take_back refused_deliverer_take_back
+#define deliverer_step refused_deliverer_step
+#define deliverer_hear refused_deliverer_hear
+#define deliverer_idle refused_deliverer_idle
+#define deliverer_is_bored refused_deliverer_is_bored
+#define deliverer_close refused_deliverer_close
+#define outbox_init refused_outbox_init
+#define outbox_wants refused_outbox_wants
+#define outbox_accept refused_outbox_accept
+#define outbox_cancel refused_outbox_cancel
+#define outbox_step refused_outbox_step
+#define outbox_idle refused_outbox_idle
+#define outbox_is_empty refused_outbox_is_empty
+#define outbox_finished refused_outbox_finished
+#define outbox_close refused_outbox_close
 #define wakeup_init refused_wakeup_init
 #define wakeup_destroy refused_wakeup_destroy
 #define wakeup_descriptor refused_wakeup_descriptor
@@ -196,6 +223,7 @@ static void counted_free(void *block)
 #define engine_submit_and_drive refused_engine_submit_and_drive
 #define engine_resubmit refused_engine_resubmit
 #define engine_cancel refused_engine_cancel
+#define engine_is_running refused_engine_is_running
 #define engine_take refused_engine_take
 #define engine_peek refused_engine_peek
 #define engine_wait refused_engine_wait
@@ -218,6 +246,9 @@ static void counted_free(void *block)
 #undef append
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
+#include "../../src/command.c"
+#include "../../src/deliverer.c"
+#include "../../src/outbox.c"
 #include "../../src/wakeup.c"
 #include "../../src/transfer.c"
 #define cancel cancel_endpoint
