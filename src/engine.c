@@ -151,6 +151,11 @@ bool engine_is_inherited(const struct engine *engine)
     return engine->generation != process_generation();
 }
 
+void engine_abandon(struct engine *engine)
+{
+    outbox_abandon(&engine->traffic.outbox);
+}
+
 /* ---- driving: under its lock ---- */
 
 static bool is_stopping(struct engine *engine)

@@ -100,6 +100,9 @@ void engine_stop(struct engine *engine);
  */
 bool engine_is_inherited(const struct engine *engine);
 
+/* Leaves the stores of such an engine to the parent: their files may be opened anew then. Once. */
+void engine_abandon(struct engine *engine);
+
 SENDAPI_HIDDEN_END
 
 #endif

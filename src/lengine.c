@@ -148,6 +148,7 @@ static bool forsake(struct lengine *self)
 {
     bool inherited = self->engine != NULL && engine_is_inherited(self->engine);
     if (inherited) {
+        engine_abandon(self->engine);
         self->engine = NULL;
         self->generation++;
     }

@@ -793,3 +793,13 @@ void outbox_close(struct outbox *outbox, struct moment moment)
         free_store(store);
     }
 }
+
+void outbox_abandon(struct outbox *outbox)
+{
+    for (struct outbox_store *store = outbox->stores; store != NULL; store = store->next) {
+        if (store->store != NULL) {
+            store->driver->abandon(store->store);
+        }
+    }
+    outbox->stores = NULL;
+}

@@ -78,6 +78,9 @@ struct request *outbox_finished(struct outbox *outbox, struct request **last);
  */
 void outbox_close(struct outbox *outbox, struct moment moment);
 
+/* In a child of the process that made it: leaves its stores to the parent. Nothing else may follow. */
+void outbox_abandon(struct outbox *outbox);
+
 SENDAPI_HIDDEN_END
 
 #endif

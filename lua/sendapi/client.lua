@@ -297,17 +297,16 @@ local function new_resource(state, name)
 end
 
 --- What the core needs to know of a client's options.
-local function open_endpoint(state, source_url, driver)
-  local resolved = state.options
+local function open_endpoint(source_id, resolved, source_url, store)
   local retry = resolved.retry
   local asks = type(retry) == "function"
   return engine.get():open {
-    store = driver,
+    store = store.driver,
     outbox = resolved.outbox,
-    source = state.source_id,
-    signer = driver and state.signer,
+    source = source_id,
+    signer = store.driver and store.signer,
     is_process_only = resolved.durability == "process",
-    tag = engine.tag(state),
+    tag = store.tag,
     url = source_url,
     user_agent = USER_AGENT,
     ca_file = resolved.ca_file,
@@ -385,7 +384,10 @@ local function close_when_collected(state)
   return setmetatable(state, { __gc = close })
 end
 
+--- The signer and the endpoint come first, so that they are finalized last.
 local function new_state(source_id, token, resolved, source_url, driver)
+  local tag, signer = engine.new_tag(), core.signer(token)
+  local store = { driver = driver, signer = signer, tag = tag }
   local state = close_when_collected {
     source_id = source_id,
     options = resolved,
@@ -395,9 +397,10 @@ local function new_state(source_id, token, resolved, source_url, driver)
     due = queue.new(),
     pending = 0,
     hear = outbox.hear,
-    signer = core.signer(token),
+    signer = signer,
+    endpoint = open_endpoint(source_id, resolved, source_url, store),
   }
-  state.endpoint = open_endpoint(state, source_url, driver)
+  engine.set_tag(state, tag)
   if driver then
     outbox.begin(state)
   end

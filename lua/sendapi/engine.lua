@@ -40,12 +40,15 @@ function M.get()
   return engine
 end
 
---- A number by which notices name the client.
+--- A number by which notices name a client.
 ---@return integer
-function M.tag(client)
+function M.new_tag()
   last_tag = last_tag + 1
-  by_tag[last_tag] = client
   return last_tag
+end
+
+function M.set_tag(client, tag)
+  by_tag[tag] = client
 end
 
 local function done(client)

@@ -60,7 +60,7 @@ struct store {
     char owner[48];
 };
 
-static struct memory memory;
+static struct memory kept;
 
 static inline bool memory_fails(bool fails, struct store_problem *problem)
 {
@@ -74,28 +74,28 @@ static inline bool memory_fails(bool fails, struct store_problem *problem)
 static inline struct store *memory_open(const struct store_settings *settings,
                                         struct store_problem *problem)
 {
-    if (memory_fails(memory.fails_to_open, problem)) {
+    if (memory_fails(kept.fails_to_open, problem)) {
         return NULL;
     }
     struct store *store = calloc(1, sizeof *store);
     (void)snprintf(store->owner, sizeof store->owner, "%s", settings->owner);
-    store->memory = &memory;
-    memory.opened++;
+    store->memory = &kept;
+    kept.opened++;
     return store;
 }
 
 static inline void memory_release(struct store *store, const char *source)
 {
     (void)source;
-    if (strcmp(memory.holder, store->owner) == 0) {
-        memory.holder[0] = '\0';
+    if (strcmp(kept.holder, store->owner) == 0) {
+        kept.holder[0] = '\0';
     }
 }
 
 static inline void memory_close(struct store *store)
 {
     memory_release(store, "");
-    memory.opened--;
+    kept.opened--;
     free(store);
 }
 
@@ -104,29 +104,29 @@ static inline bool memory_append(struct store *store, const char *source, struct
 {
     (void)store;
     (void)source;
-    memory.appends++;
-    if (memory_fails(memory.fails_to_append, problem)) {
+    kept.appends++;
+    if (memory_fails(kept.fails_to_append, problem)) {
         return false;
     }
-    if (memory.largest_append < count) {
-        memory.largest_append = count;
+    if (kept.largest_append < count) {
+        kept.largest_append = count;
     }
-    if (memory.count + count > memory.capacity) {
-        memory.capacity = 2 * (memory.count + count);
-        memory.rows = realloc(memory.rows, memory.capacity * sizeof *memory.rows);
+    if (kept.count + count > kept.capacity) {
+        kept.capacity = 2 * (kept.count + count);
+        kept.rows = realloc(kept.rows, kept.capacity * sizeof *kept.rows);
     }
     for (size_t i = 0; i < count; i++) {
-        struct memory_row *row = &memory.rows[memory.count++];
-        *row = (struct memory_row){.id = ++memory.last_id, .time = rows[i].time};
+        struct memory_row *row = &kept.rows[kept.count++];
+        *row = (struct memory_row){.id = ++kept.last_id, .time = rows[i].time};
         memcpy(row->lane, rows[i].lane, rows[i].lane_length);
         memcpy(row->body, rows[i].body, rows[i].length);
         rows[i].id = row->id;
-        if (memory.logged % 1024 == 0) {
-            memory.log = realloc(memory.log, (memory.logged + 1024) * sizeof *memory.log);
+        if (kept.logged % 1024 == 0) {
+            kept.log = realloc(kept.log, (kept.logged + 1024) * sizeof *kept.log);
         }
-        memory.log[memory.logged++] = strtoul(row->body, NULL, 10);
+        kept.log[kept.logged++] = strtoul(row->body, NULL, 10);
     }
-    memory.version++;
+    kept.version++;
     return true;
 }
 
@@ -134,23 +134,23 @@ static inline enum store_lease memory_lease(struct store *store, const char *sou
                                             struct store_problem *problem)
 {
     (void)source;
-    if (memory_fails(memory.fails_to_lease, problem)) {
+    if (memory_fails(kept.fails_to_lease, problem)) {
         return STORE_LEASE_UNKNOWN;
     }
-    bool is_free = memory.holder[0] == '\0' || memory.now >= memory.lease_until;
-    if (!is_free && strcmp(memory.holder, store->owner) != 0) {
+    bool is_free = kept.holder[0] == '\0' || kept.now >= kept.lease_until;
+    if (!is_free && strcmp(kept.holder, store->owner) != 0) {
         return STORE_LEASE_TAKEN;
     }
-    memcpy(memory.holder, store->owner, sizeof memory.holder);
-    memory.lease_until = memory.now + 10;
+    memcpy(kept.holder, store->owner, sizeof kept.holder);
+    kept.lease_until = kept.now + 10;
     return STORE_LEASE_HELD;
 }
 
 static inline bool memory_fenced(const struct store *store, struct store_problem *problem)
 {
-    bool fenced = strcmp(memory.holder, store->owner) != 0;
+    bool fenced = strcmp(kept.holder, store->owner) != 0;
     if (fenced) {
-        memory.fences++;
+        kept.fences++;
         problem->trouble = STORE_FENCED;
         (void)snprintf(problem->reason, sizeof problem->reason, "another delivers");
     }
@@ -175,12 +175,12 @@ static inline bool memory_next(struct store *store, const char *source, uint64_t
     (void)source;
     size_t seen = 0;
     size_t sum = 0;
-    memory.reads++;
-    if (memory_fails(memory.fails_to_read, problem) || memory_fenced(store, problem)) {
+    kept.reads++;
+    if (memory_fails(kept.fails_to_read, problem) || memory_fenced(store, problem)) {
         return false;
     }
-    for (size_t i = 0; i < memory.count && seen < count && (seen == 0 || sum < bytes); i++) {
-        const struct memory_row *row = &memory.rows[i];
+    for (size_t i = 0; i < kept.count && seen < count && (seen == 0 || sum < bytes); i++) {
+        const struct memory_row *row = &kept.rows[i];
         if (row->is_dead || row->id <= after) {
             continue;
         }
@@ -196,9 +196,9 @@ static inline bool memory_next(struct store *store, const char *source, uint64_t
 
 static inline struct memory_row *memory_find(uint64_t id)
 {
-    for (size_t i = 0; i < memory.count; i++) {
-        if (memory.rows[i].id == id) {
-            return &memory.rows[i];
+    for (size_t i = 0; i < kept.count; i++) {
+        if (kept.rows[i].id == id) {
+            return &kept.rows[i];
         }
     }
     return NULL;
@@ -206,16 +206,16 @@ static inline struct memory_row *memory_find(uint64_t id)
 
 static inline void memory_delete(struct memory_row *row)
 {
-    size_t at = (size_t)(row - memory.rows);
-    memmove(row, row + 1, (--memory.count - at) * sizeof *row);
+    size_t at = (size_t)(row - kept.rows);
+    memmove(row, row + 1, (--kept.count - at) * sizeof *row);
 }
 
 static inline bool memory_end(struct store *store, const char *source, const struct store_end *ends,
                               size_t count, struct store_problem *problem)
 {
     (void)source;
-    memory.ends++;
-    if (memory_fails(memory.fails_to_end, problem) || memory_fenced(store, problem)) {
+    kept.ends++;
+    if (memory_fails(kept.fails_to_end, problem) || memory_fenced(store, problem)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -241,8 +241,8 @@ static inline bool memory_version(struct store *store, const char *source, uint6
     (void)store;
     (void)source;
     (void)problem;
-    memory.looks++;
-    *version = memory.version;
+    kept.looks++;
+    *version = kept.version;
     return true;
 }
 
@@ -253,8 +253,8 @@ static inline bool memory_figures(struct store *store, const char *source,
     (void)source;
     (void)problem;
     *figures = (struct store_figures){0};
-    for (size_t i = 0; i < memory.count; i++) {
-        const struct memory_row *row = &memory.rows[i];
+    for (size_t i = 0; i < kept.count; i++) {
+        const struct memory_row *row = &kept.rows[i];
         figures->dead += row->is_dead;
         figures->pending += !row->is_dead;
         if (!row->is_dead && figures->oldest == 0) {
@@ -271,8 +271,8 @@ static inline bool memory_letters(struct store *store, const char *source, uint6
     (void)store;
     (void)source;
     (void)problem;
-    for (size_t i = 0; i < memory.count && count > 0; i++) {
-        const struct memory_row *row = &memory.rows[i];
+    for (size_t i = 0; i < kept.count && count > 0; i++) {
+        const struct memory_row *row = &kept.rows[i];
         if (row->is_dead && row->id > after) {
             const struct store_letter letter = {.row = memory_row_of(row),
                                                 .code = row->code,
@@ -297,16 +297,16 @@ static inline bool memory_look(struct store *store, const char *source, uint64_t
 static inline bool memory_retry(struct store *store, const char *source, uint64_t id, size_t *count,
                                 struct store_problem *problem)
 {
-    size_t before = memory.count;
+    size_t before = kept.count;
     *count = 0;
     for (size_t i = 0; i < before;) {
-        struct memory_row row = memory.rows[i];
+        struct memory_row row = kept.rows[i];
         if (!row.is_dead || (id != 0 && row.id != id)) {
             i++;
             continue;
         }
         struct store_row again = memory_row_of(&row);
-        memory_delete(&memory.rows[i]);
+        memory_delete(&kept.rows[i]);
         before--;
         (void)memory_append(store, source, &again, 1, problem);
         ++*count;
@@ -321,9 +321,9 @@ static inline bool memory_discard(struct store *store, const char *source, uint6
     (void)source;
     (void)problem;
     *count = 0;
-    for (size_t i = 0; i < memory.count;) {
-        if (memory.rows[i].is_dead && (id == 0 || memory.rows[i].id == id)) {
-            memory_delete(&memory.rows[i]);
+    for (size_t i = 0; i < kept.count;) {
+        if (kept.rows[i].is_dead && (id == 0 || kept.rows[i].id == id)) {
+            memory_delete(&kept.rows[i]);
             ++*count;
         } else {
             i++;
@@ -344,7 +344,7 @@ static inline bool memory_sources(struct store *store, bool (*visit)(void *, con
 static inline void memory_idle(struct store *store)
 {
     (void)store;
-    memory.idles++;
+    kept.idles++;
 }
 
 static const struct store_driver memory_driver = {

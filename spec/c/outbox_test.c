@@ -115,7 +115,7 @@ static struct request *answered; /* the last command that was */
 
 static struct moment moment(void)
 {
-    memory.now = now;
+    kept.now = now;
     return (struct moment){.now = now, .wall = EPOCH + now + jump};
 }
 
@@ -159,9 +159,9 @@ static void start(struct process *process, const char *token)
 
 static void begin(void)
 {
-    free(memory.rows);
-    free(memory.log);
-    memset(&memory, 0, sizeof memory);
+    free(kept.rows);
+    free(kept.log);
+    memset(&kept, 0, sizeof kept);
     memset(&server, 0, sizeof server);
     memset(confirmed, 0, sizeof confirmed);
     memset(notices, 0, sizeof notices);
@@ -293,10 +293,10 @@ static void run(double seconds)
 /* As a kill -9: nothing is written any more; what was on its way may have arrived. */
 static void die(struct process *process, bool is_killed)
 {
-    char holder[sizeof memory.holder];
-    memcpy(holder, memory.holder, sizeof holder);
-    bool fails = memory.fails_to_end;
-    memory.fails_to_end = fails || is_killed;
+    char holder[sizeof kept.holder];
+    memcpy(holder, kept.holder, sizeof holder);
+    bool fails = kept.fails_to_end;
+    kept.fails_to_end = fails || is_killed;
     scheduler_close(&process->scheduler, NULL, now);
     while (process->count > 0) {
         struct request *request = process->on_way[--process->count].request;
@@ -309,9 +309,9 @@ static void die(struct process *process, bool is_killed)
     }
     outbox_close(&process->outbox, moment());
     take_finished(process);
-    memory.fails_to_end = fails;
+    kept.fails_to_end = fails;
     if (is_killed) { /* its lease has to run out */
-        memcpy(memory.holder, holder, sizeof holder);
+        memcpy(kept.holder, holder, sizeof holder);
     }
     scheduler_release(&process->scheduler);
     endpoint_release(process->endpoint);
@@ -325,7 +325,7 @@ static void end(void)
             die(&processes[i], false);
         }
     }
-    CHECK_SIZE(memory.opened, 0);
+    CHECK_SIZE(kept.opened, 0);
     request_free(answered);
     answered = NULL;
 }
@@ -355,8 +355,8 @@ static void send_message(struct process *process, unsigned number)
 
 static bool is_in_store(unsigned number)
 {
-    for (size_t i = 0; i < memory.count; i++) {
-        if (strtoul(memory.rows[i].body, NULL, 10) == number) {
+    for (size_t i = 0; i < kept.count; i++) {
+        if (strtoul(kept.rows[i].body, NULL, 10) == number) {
             return true;
         }
     }
@@ -373,10 +373,10 @@ static unsigned judge(unsigned last)
         CHECK_NOTE("message %u", number);
         CHECK(!confirmed[number] || server.sent[number].times > 0 || is_in_store(number));
     }
-    for (size_t i = 0; i < memory.logged; i++) {
-        const struct sent *sent = &server.sent[memory.log[i]];
-        size_t lane = memory.log[i] % LANES;
-        CHECK_NOTE("message %lu", memory.log[i]);
+    for (size_t i = 0; i < kept.logged; i++) {
+        const struct sent *sent = &server.sent[kept.log[i]];
+        size_t lane = kept.log[i] % LANES;
+        CHECK_NOTE("message %lu", kept.log[i]);
         if (sent->times > 0) {
             CHECK(sent->first > before[lane]);
             before[lane] = sent->first;
@@ -390,8 +390,8 @@ static unsigned judge(unsigned last)
 static size_t count_rows(bool is_dead)
 {
     size_t count = 0;
-    for (size_t i = 0; i < memory.count; i++) {
-        count += memory.rows[i].is_dead == is_dead;
+    for (size_t i = 0; i < kept.count; i++) {
+        count += kept.rows[i].is_dead == is_dead;
     }
     return count;
 }
@@ -408,7 +408,7 @@ static void what_is_accepted_is_stored_and_delivered(void)
     run(1);
     CHECK_INT(judge(1), 0);
     CHECK_INT(server.sent[1].times, 1);
-    CHECK_SIZE(memory.count, 0);
+    CHECK_SIZE(kept.count, 0);
     end();
 }
 
@@ -419,8 +419,8 @@ static void what_comes_together_is_one_transaction_of_at_most_a_batch(void)
         send_message(&processes[0], i);
     }
     run(5);
-    CHECK_INT(memory.appends, 3);
-    CHECK_SIZE(memory.largest_append, OUTBOX_BATCH);
+    CHECK_INT(kept.appends, 3);
+    CHECK_SIZE(kept.largest_append, OUTBOX_BATCH);
     CHECK_INT(server.arrivals, 300);
     CHECK_INT(judge(300), 0);
     end();
@@ -443,11 +443,11 @@ static void typing_is_not_stored(void)
 static void what_cannot_be_stored_comes_back_and_says_why(void)
 {
     begin();
-    memory.fails_to_append = true;
+    kept.fails_to_append = true;
     send_message(&processes[0], 1);
     run(0.1);
     CHECK_INT(refused, 1);
-    memory.fails_to_append = false;
+    kept.fails_to_append = false;
     send_message(&processes[0], 2);
     run(1);
     CHECK_INT(server.sent[1].times, 0);
@@ -458,11 +458,11 @@ static void what_cannot_be_stored_comes_back_and_says_why(void)
 static void a_store_that_cannot_be_opened_is_tried_again(void)
 {
     begin();
-    memory.fails_to_open = true;
+    kept.fails_to_open = true;
     send_message(&processes[0], 1);
     run(3);
     CHECK_INT(refused, 1);
-    memory.fails_to_open = false;
+    kept.fails_to_open = false;
     run(1.1);
     send_message(&processes[0], 2);
     run(1);
@@ -481,7 +481,7 @@ static void a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on(vo
     CHECK_INT(server.arrivals, 29);
     CHECK_SIZE(count_rows(true), 1);
     CHECK_SIZE(count_rows(false), 0);
-    CHECK_TEXT(memory.rows[0].code, "refused");
+    CHECK_TEXT(kept.rows[0].code, "refused");
     CHECK_INT(notices[COMMAND_DIED], 1);
     CHECK_INT(judge(30), 0);
     end();
@@ -493,14 +493,14 @@ static void ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again(void)
     for (unsigned i = 1; i <= 600; i++) {
         send_message(&processes[0], i);
     }
-    memory.fails_to_end = true;
+    kept.fails_to_end = true;
     run(30);
-    CHECK_SIZE(memory.count, 600);
+    CHECK_SIZE(kept.count, 600);
     CHECK(server.arrivals >= DELIVERER_ROWS / 2 && server.arrivals <= DELIVERER_ROWS);
     CHECK_INT(notices[COMMAND_TROUBLED], 1);
-    memory.fails_to_end = false;
+    kept.fails_to_end = false;
     run(10);
-    CHECK_SIZE(memory.count, 0);
+    CHECK_SIZE(kept.count, 0);
     CHECK_INT(judge(600), 0);
     CHECK_INT(server.arrivals, 600);
     end();
@@ -568,9 +568,9 @@ static void a_row_is_tried_for_three_days(void)
     CHECK_SIZE(count_rows(false), 1);
     run(500);
     CHECK_SIZE(count_rows(true), 1);
-    CHECK_TEXT(memory.rows[0].code, "connection_refused");
-    CHECK(memory.rows[0].attempts > 800); /* every five minutes at most */
-    CHECK(memory.rows[0].attempts < 4000);
+    CHECK_TEXT(kept.rows[0].code, "connection_refused");
+    CHECK(kept.rows[0].attempts > 800); /* every five minutes at most */
+    CHECK(kept.rows[0].attempts < 4000);
     end();
 }
 
@@ -610,7 +610,7 @@ static void an_outage_is_drained_without_a_burst(void)
     CHECK_INT(server.arrivals, 10000);
     CHECK_INT(server.requests - before, 10000);
     CHECK_INT(judge(10000), 0);
-    CHECK_SIZE(memory.count, 0);
+    CHECK_SIZE(kept.count, 0);
     end();
 }
 
@@ -634,17 +634,17 @@ static void nothing_is_written_while_idle(void)
     begin();
     send_message(&processes[0], 1);
     run(1);
-    unsigned appends = memory.appends;
-    unsigned ends = memory.ends;
-    unsigned reads = memory.reads;
-    unsigned looks = memory.looks;
-    unsigned idles = memory.idles;
+    unsigned appends = kept.appends;
+    unsigned ends = kept.ends;
+    unsigned reads = kept.reads;
+    unsigned looks = kept.looks;
+    unsigned idles = kept.idles;
     run(100);
-    CHECK_INT(memory.appends, appends);
-    CHECK_INT(memory.ends, ends);
-    CHECK_INT(memory.reads, reads);
-    CHECK(memory.looks - looks > 2000 && memory.looks - looks <= 2501);
-    CHECK(memory.idles - idles >= 90 && memory.idles - idles <= 101);
+    CHECK_INT(kept.appends, appends);
+    CHECK_INT(kept.ends, ends);
+    CHECK_INT(kept.reads, reads);
+    CHECK(kept.looks - looks > 2000 && kept.looks - looks <= 2501);
+    CHECK(kept.idles - idles >= 90 && kept.idles - idles <= 101);
     end();
 }
 
@@ -683,7 +683,7 @@ static void a_stalled_deliverer_is_fenced(void)
     run(60);
     CHECK_INT(server.arrivals, 2000);
     CHECK(judge(2000) <= CONNECTIONS + DELIVERER_ROWS);
-    CHECK_SIZE(memory.count, 0);
+    CHECK_SIZE(kept.count, 0);
     end();
 }
 
@@ -738,7 +738,7 @@ static void letters_are_listed_retried_and_discarded(void)
     accept(&processes[0], command(processes[0].endpoint, COMMAND_DISCARD));
     run(0.1);
     CHECK_SIZE(answered->command->count, 1);
-    CHECK_SIZE(memory.count, 0);
+    CHECK_SIZE(kept.count, 0);
     end();
 }
 
@@ -757,8 +757,8 @@ static void who_leaves_waits_for_what_is_on_its_way_alone(void)
     CHECK_SIZE(processes[0].count, 0);
     CHECK(processes[0].endpoint->key == NULL);
     CHECK(outbox_is_empty(&processes[0].outbox));
-    CHECK_SIZE(memory.count + server.arrivals, 500);
-    CHECK_TEXT(memory.holder, "");
+    CHECK_SIZE(kept.count + server.arrivals, 500);
+    CHECK_TEXT(kept.holder, "");
     CHECK_INT(judge(500), 0);
     end();
 }
@@ -790,10 +790,10 @@ static void act_at_random(struct random *random, unsigned *next)
         return;
     }
     switch (random_below(random, 14)) {
-    case 0: memory.fails_to_append = !memory.fails_to_append; break;
-    case 1: memory.fails_to_end = !memory.fails_to_end; break;
-    case 2: memory.fails_to_read = !memory.fails_to_read; break;
-    case 3: memory.fails_to_lease = !memory.fails_to_lease; break;
+    case 0: kept.fails_to_append = !kept.fails_to_append; break;
+    case 1: kept.fails_to_end = !kept.fails_to_end; break;
+    case 2: kept.fails_to_read = !kept.fails_to_read; break;
+    case 3: kept.fails_to_lease = !kept.fails_to_lease; break;
     case 4: die(process, true); break;
     case 5: die(process, false); break;
     case 6: process->stalled_until = now + (double)random_below(random, 30); break;
@@ -810,8 +810,8 @@ static void act_at_random(struct random *random, unsigned *next)
 
 static void recover(void)
 {
-    memory.fails_to_append = memory.fails_to_end = false;
-    memory.fails_to_read = memory.fails_to_lease = false;
+    kept.fails_to_append = kept.fails_to_end = false;
+    kept.fails_to_read = kept.fails_to_lease = false;
     server.is_down = false;
     server.lost = 0;
     for (size_t i = 0; i < PROCESSES; i++) {
