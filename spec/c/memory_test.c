@@ -192,6 +192,7 @@ static void counted_free(void *block)
 #define outbox_idle refused_outbox_idle
 #define outbox_is_empty refused_outbox_is_empty
 #define outbox_finished refused_outbox_finished
+#define outbox_abandon refused_outbox_abandon
 #define outbox_close refused_outbox_close
 #define wakeup_init refused_wakeup_init
 #define wakeup_destroy refused_wakeup_destroy
@@ -231,6 +232,7 @@ static void counted_free(void *block)
 #define engine_listen refused_engine_listen
 #define engine_calm refused_engine_calm
 #define engine_stop refused_engine_stop
+#define engine_abandon refused_engine_abandon
 #define engine_is_inherited refused_engine_is_inherited
 #define http_exchange refused_http_exchange
 #define http_release refused_http_release
@@ -272,6 +274,7 @@ static void counted_free(void *block)
 
 #include "exchange.h"
 #include "made.h"
+#include "memory_store.h"
 
 /* ---- one refusal after the other ---- */
 
@@ -414,8 +417,8 @@ static void endpoint_survives_every_refusal(void)
     struct endpoint_settings all = {
         .url = "http://x/", .user_agent = "test", .ca_file = "ca.pem", .proxy = "http://y/"};
     struct endpoint_settings none = {.url = NULL};
-    CHECK_INT(refuse_in_turn(make_endpoint, &all), 6);
-    CHECK_INT(refuse_in_turn(make_endpoint, &none), 2);
+    CHECK_INT(refuse_in_turn(make_endpoint, &all), 7);
+    CHECK_INT(refuse_in_turn(make_endpoint, &none), 3);
 }
 
 static void make_request_of(void *argument)
@@ -804,6 +807,117 @@ static void exchange_survives_every_refusal(void)
     server_stop(server);
 }
 
+/* ---- the outbox ---- */
+
+enum { KEPT = 12 };
+
+struct keeping {
+    struct scheduler scheduler;
+    struct outbox outbox;
+    struct endpoint *endpoint;
+    double now;
+    unsigned finished;
+    unsigned stored;
+    unsigned delivered;
+    uint64_t last_of_lane[2];
+};
+
+static struct moment keeping_moment(const struct keeping *keeping)
+{
+    return (struct moment){.now = keeping->now, .wall = keeping->now};
+}
+
+static void count_finished(struct keeping *keeping)
+{
+    struct request *last;
+    struct request *request = outbox_finished(&keeping->outbox, &last);
+    while (request != NULL) {
+        struct request *next = request->next;
+        keeping->finished++;
+        keeping->stored += request->is_stored;
+        CHECK(request->is_stored || request->outcome.failure == FAILURE_NO_MEMORY);
+        request_free(request);
+        request = next;
+    }
+}
+
+/* Everything is delivered at once. */
+static void step_outbox(struct keeping *keeping)
+{
+    struct request *request;
+    kept.now = keeping->now;
+    scheduler_advance(&keeping->scheduler, keeping->now);
+    outbox_step(&keeping->outbox, keeping_moment(keeping));
+    while ((request = scheduler_next(&keeping->scheduler, keeping->now)) != NULL) {
+        uint64_t *last = &keeping->last_of_lane[request_lane(request)[0] == 'b'];
+        CHECK(request->ticket > *last);
+        *last = request->ticket;
+        keeping->delivered++;
+        request->outcome.attempts = 1;
+        request->outcome.status = 200;
+        scheduler_answered(&keeping->scheduler, request, keeping->now);
+    }
+    count_finished(keeping);
+    keeping->now += 0.5;
+}
+
+static struct endpoint *keeping_endpoint(void)
+{
+    struct hmac *key = hmac_new("token", 5);
+    struct endpoint *endpoint = endpoint_new(&(struct endpoint_settings){
+        .url = "http://x/",
+        .connections = 4,
+        .outbox = {.driver = &memory_driver, .path = "memory", .source = "source", .key = key},
+    });
+    hmac_free(key);
+    return endpoint;
+}
+
+static void end_keeping(struct keeping *keeping)
+{
+    scheduler_close(&keeping->scheduler, NULL, keeping->now);
+    outbox_close(&keeping->outbox, keeping_moment(keeping));
+    scheduler_release(&keeping->scheduler);
+    endpoint_release(keeping->endpoint);
+    free(kept.rows);
+    free(kept.log);
+    memset(&kept, 0, sizeof kept);
+}
+
+/* While memory is refused, and when there is some again. */
+static void keep_messages(void *argument)
+{
+    struct keeping keeping = {.now = 1};
+    struct request *requests[KEPT];
+    (void)argument;
+    allow_all();
+    scheduler_init(&keeping.scheduler, 1);
+    outbox_init(&keeping.outbox, &keeping.scheduler, 1);
+    keeping.endpoint = keeping_endpoint();
+    for (unsigned i = 0; i < KEPT; i++) {
+        requests[i] = made_request(keeping.endpoint, i % 2 == 0 ? "a" : "b", i + 1);
+    }
+    arm();
+    for (unsigned i = 0; i < KEPT; i++) {
+        outbox_accept(&keeping.outbox, requests[i], keeping_moment(&keeping));
+        step_outbox(&keeping);
+    }
+    allow_all();
+    for (unsigned i = 0; i < 10; i++) {
+        step_outbox(&keeping);
+    }
+    CHECK_INT(keeping.finished, KEPT);
+    CHECK_INT(keeping.delivered, keeping.stored);
+    CHECK(keeping.stored >= KEPT - 1);
+    CHECK_SIZE(kept.count, 0);
+    end_keeping(&keeping);
+}
+
+static void outbox_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(keep_messages, NULL) > 20);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(buffer_survives_every_refusal),
     CHECK_CASE(absurd_sizes_are_refused),
@@ -819,6 +933,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(lane_goes_on_when_its_head_finds_no_memory),
     CHECK_CASE(many_requests_survive_every_refusal),
     CHECK_CASE(exchange_survives_every_refusal),
+    CHECK_CASE(outbox_survives_every_refusal),
 };
 
 /* ---- the libraries' allocations ---- */
