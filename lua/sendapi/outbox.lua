@@ -248,7 +248,7 @@ end
 
 function hear.paused(client, _, failure)
   local err = errors.new(failure, "outbox")
-  client.log("error", ("source %s is paused: %s"):format(client.source_id, err))
+  client.log("error", ("source %s is paused: %s"):format(client.source_id, tostring(err)))
   call_later(client, client.options.on_pause, err)
 end
 
