@@ -525,9 +525,11 @@ static void count_ends(struct outbox_source *source)
 {
     struct deliverer_counts *counts = &source->deliverer.counts;
     struct endpoint_figures *figures = &source->figures;
+    uint64_t ended = counts->delivered + counts->died;
+    figures->accepted += minus(ended, figures->pending); /* others appended them */
+    figures->pending = minus(figures->pending, ended);
     figures->delivered += counts->delivered;
     figures->dead += counts->died;
-    figures->pending = minus(figures->pending, counts->delivered + counts->died);
     *counts = (struct deliverer_counts){0};
     figures->is_paused = source->deliverer.is_paused;
     figures->is_deliverer = source->deliverer.is_holder;

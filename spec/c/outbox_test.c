@@ -396,6 +396,17 @@ static size_t count_rows(bool is_dead)
     return count;
 }
 
+static void check_figures(uint64_t accepted, uint64_t delivered, uint64_t dead, uint64_t pending)
+{
+    const struct endpoint_figures figures = endpoint_figures(processes[0].endpoint);
+    CHECK_SIZE(figures.accepted, accepted);
+    CHECK_SIZE(figures.delivered, delivered);
+    CHECK_SIZE(figures.dead, dead);
+    CHECK_SIZE(figures.pending, pending);
+    CHECK_SIZE(figures.accepted,
+               figures.delivered + figures.discarded + figures.dead + figures.pending);
+}
+
 /* ---- cases ---- */
 
 static void what_is_accepted_is_stored_and_delivered(void)
@@ -482,6 +493,7 @@ static void a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on(vo
     CHECK_SIZE(count_rows(true), 1);
     CHECK_SIZE(count_rows(false), 0);
     CHECK_TEXT(kept.rows[0].code, "refused");
+    check_figures(30, 29, 1, 0);
     CHECK_INT(notices[COMMAND_DIED], 1);
     CHECK_INT(judge(30), 0);
     end();
@@ -517,7 +529,8 @@ static void a_wrong_token_pauses_and_loses_nothing(void)
     CHECK_INT(notices[COMMAND_PAUSED], 1);
     CHECK_INT(notices[COMMAND_DIED], 0);
     CHECK_SIZE(count_rows(false), 50);
-    CHECK(server.requests > 10 && server.requests <= LANES + 20);
+    CHECK(server.requests > LANES + 10 && server.requests <= LANES + 20);
+    check_figures(50, 0, 0, 50);
     server.token = "token";
     run(61);
     CHECK_INT(notices[COMMAND_RESUMED], 1);
@@ -739,6 +752,24 @@ static void letters_are_listed_retried_and_discarded(void)
     run(0.1);
     CHECK_SIZE(answered->command->count, 1);
     CHECK_SIZE(kept.count, 0);
+    check_figures(3, 2, 0, 0);
+    end();
+}
+
+static void what_others_do_is_seen(void)
+{
+    begin();
+    run(1);
+    start(&processes[1], "token");
+    server.is_down = true;
+    for (unsigned i = 1; i <= 20; i++) {
+        send_message(&processes[1], i);
+    }
+    run(3);
+    server.is_down = false;
+    send_message(&processes[0], 21);
+    run(30);
+    check_figures(21, 21, 0, 0);
     end();
 }
 
@@ -863,6 +894,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_stalled_deliverer_is_fenced),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
+    CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
