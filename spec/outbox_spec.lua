@@ -319,7 +319,7 @@ describe("a client with an outbox", function()
     end
   end)
 
-  -- Prints what was confirmed, until it is killed after so many calls: its threads run on until then.
+  -- Prints what was confirmed, until it is killed after so many calls; its thread runs until then.
   local SENDER = [[
 local url, path, token, first, calls = ...
 local sendapi = require "sendapi"
