@@ -16,15 +16,15 @@ HEADERS  := $(wildcard src/*.h)
 
 # Stores of an outbox: each a shared object of its own, so that the core needs no library of theirs,
 # and built only where the header is.
-STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_file \
-  store_sqlite)
+STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_damage \
+  sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
-THERE   = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) $(CFLAGS) -E - >/dev/null 2>&1 && echo yes)
-STORES := $(foreach s,sqlite,$(if $(call THERE,$(HEADER_$s)),$s))
-CORE   := $(filter-out $(STORE_sqlite),$(SOURCES))
+HASH    := \#
+THERE    = $(shell echo '$(HASH)include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+STORES   := $(foreach s,sqlite,$(if $(call THERE,$(HEADER_$s)),$s))
+CORE     := $(filter-out $(STORE_sqlite),$(SOURCES))
 BUILDABLE := $(CORE) $(foreach s,$(STORES),$(STORE_$s))
-
 STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
@@ -162,6 +162,8 @@ $(THREADED): $(BUILD)/tsan/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=
 $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/sanitized/%.o)
 	@mkdir -p $(@D)
 	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(STORE_LIBS)
+
+$(BUILD)/c/store_sqlite_test $(BUILD)/tsan/store_sqlite_test: spec/c/crash_vfs.c
 
 # The floors of the benchmark: each a program by itself.
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags

@@ -20,9 +20,10 @@ dependencies = {
   "lua-cjson",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No library is looked
--- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
--- compiler does.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=...` is understood. No
+-- library is looked for, and no header of curl's or SQLite's: LuaRocks does not look where a
+-- multi-arch system keeps them. The compiler does. LuaRocks knows no module that may be left out:
+-- without SQLite it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
@@ -144,7 +145,11 @@ build = {
         "src/fork_gate.c",
         "src/lstore_sqlite.c",
         "src/process.c",
+        "src/sqlite_damage.c",
         "src/sqlite_file.c",
+        "src/sqlite_open.c",
+        "src/sqlite_rows.c",
+        "src/sqlite_visit.c",
         "src/store_sqlite.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L" },

@@ -54,12 +54,32 @@ describe("#house", function()
       local core = "{tree}/lib/lua/{version}/sendapi/core.so"
       assert.are.equal("luaopen_sendapi_core\n", exported(core))
     end)
+
+    it("has the SQLite store apart, with one symbol", function()
+      local store = "{tree}/lib/lua/{version}/sendapi/store/sqlite.so"
+      assert.are.equal("luaopen_sendapi_store_sqlite\n", exported(store))
+    end)
   end)
 
   describe("make", function()
     it("builds a core that exports one symbol", function()
       local core = package.searchpath("sendapi.core", package.cpath)
       assert.are.equal("luaopen_sendapi_core\n", exported(core))
+      assert.falsy(output("ldd '" .. core .. "'"):find "sqlite")
+    end)
+
+    it("builds a SQLite store that the core does not need", function()
+      local store = package.searchpath("sendapi.store.sqlite", package.cpath)
+      assert.are.equal("luaopen_sendapi_store_sqlite\n", exported(store))
+      assert.are.equal("userdata", type(require "sendapi.store.sqlite"))
+    end)
+
+    it("builds without SQLite where there is no header, and says so", function()
+      local said = output [[
+        {make} -s objects LUA={lua} BUILD='{scratch}/without' HEADER_sqlite=nowhere.h 2>&1]]
+      assert.truthy(said:find("Built without the outbox in a SQLite file", 1, true), said)
+      output "test -e '{scratch}/without/{lua}/sendapi/core.so'"
+      output "test ! -e '{scratch}/without/{lua}/sendapi/store/sqlite.so'"
     end)
 
     it("alone lists every target", function()

@@ -328,11 +328,14 @@ bool file_locks_is_marked(const struct file_locks *locks)
 
 bool file_locks_mark(struct file_locks *locks)
 {
-    ssize_t written = -1;
-    (void)pthread_mutex_lock(&lock);
-    if (locks->file->descriptor >= 0) {
-        written = pwrite(locks->file->descriptor, mark, sizeof mark - 1, 0);
+    if (file_locks_is_marked(locks)) {
+        return true;
     }
+    (void)pthread_mutex_lock(&lock);
+    int descriptor = locks->file->descriptor;
+    bool is_marked = descriptor >= 0 &&
+                     pwrite(descriptor, mark, sizeof mark - 1, 0) == (ssize_t)sizeof mark - 1 &&
+                     fsync(descriptor) == 0;
     (void)pthread_mutex_unlock(&lock);
-    return written == (ssize_t)sizeof mark - 1;
+    return is_marked;
 }

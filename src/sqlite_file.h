@@ -82,6 +82,22 @@ bool sqlite_file_follow_locks(struct sqlite_file *file, struct store_problem *pr
 /* A step of what is to be done when there is time. */
 void sqlite_file_idle(struct sqlite_file *file);
 
+/* Runs SQL; returns SQLite's extended code. `ask`: the first column of the first row. */
+int sqlite_file_execute(struct sqlite_file *file, const char *sql);
+int sqlite_file_ask(struct sqlite_file *file, const char *sql, int *answer);
+
+/* The lock of who writes, opens, checkpoints or closes; waits at most about a second. */
+bool sqlite_file_lock(struct sqlite_file *file, struct store_problem *problem);
+bool sqlite_file_try_lock(struct sqlite_file *file);
+void sqlite_file_unlock(struct sqlite_file *file);
+
+/* Only who has that lock may let SQLite put the WAL into the file when the connection ends. */
+void sqlite_file_forbid_checkpoint(struct sqlite_file *file, int is_forbidden);
+void sqlite_file_disconnect(struct sqlite_file *file);
+
+/* Writes the problem that errno tells of; returns false. */
+bool sqlite_file_system(struct store_problem *problem, const char *what, const char *path);
+
 /* Writes a problem, `format` as for printf; returns false. */
 bool sqlite_file_problem(struct store_problem *problem, enum store_trouble trouble,
                          const char *format, ...)
