@@ -1,6 +1,7 @@
 --- An outbox in a SQLite file, against a real nginx: what is confirmed arrives, whatever happens to
 -- the program in between.
 local core = require "sendapi.core"
+local engine = require "sendapi.engine"
 local host = require "sendapi.sandbox.host"
 local sendapi = require "sendapi"
 local send_api = require "spec.support.send_api"
@@ -171,6 +172,28 @@ describe("a client with an outbox", function()
     assert.truthy(letters[1].body:find('"id":"1"', 1, true))
     assert.same({}, assert(client:outbox():dead { after = letter.id }))
     assert.truthy(table.concat(logged, "\n"):find("was given up", 1, true))
+  end)
+
+  it("tells without keeping an event loop busy", function()
+    local told = {}
+    local client = new {
+      on_dead = function(letter)
+        told[#told + 1] = letter.id
+      end,
+    }
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    for i = 1, 3 do
+      assert.is_true(client.messages:create(traffic.message(i)))
+    end
+    local deadline = core.now() + PATIENCE
+    while #logged < 3 do
+      assert.is_true(core.now() < deadline, "nothing was given up")
+      engine.collect()
+    end
+    assert.same({}, told)
+    assert.is_false(engine.is_busy())
+    assert.equal(3, client:poll { seconds = PATIENCE })
+    assert.equal(3, #told)
   end)
 
   it("makes letters pending again, and forgets them", function()
