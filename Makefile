@@ -14,10 +14,27 @@ LINK      = $(CC) $(CFLAGS) $(LDFLAGS)
 SOURCES  := $(wildcard src/*.c)
 HEADERS  := $(wildcard src/*.h)
 
+# Stores of an outbox: each a shared object of its own, so that the core needs no library of theirs,
+# and built only where the header is.
+STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqlite sqlite_damage \
+  sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
+HEADER_sqlite := sqlite3.h
+LIBS_sqlite ?= -lsqlite3 -pthread
+STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_link store_redis_place \
+  store_redis_read store_redis_script store_redis_url)
+HEADER_redis := hiredis/hiredis.h
+LIBS_redis ?= -lhiredis -pthread
+HASH    := \#
+THERE    = $(shell echo '$(HASH)include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+STORES   := $(foreach s,sqlite redis,$(if $(call THERE,$(HEADER_$s)),$s))
+CORE     := $(filter-out $(STORE_sqlite) $(STORE_redis),$(SOURCES))
+BUILDABLE := $(CORE) $(foreach s,$(STORES),$(STORE_$s))
+STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
+
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
-PLAIN := $(filter-out src/l%,$(SOURCES)) $(wildcard src/lanes.c)
+PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
-THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress wakeup)
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress store_redis store_sqlite wakeup)
 BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
@@ -84,9 +101,13 @@ bench: deps-bench ## measure against the budgets, into build/bench.json
 install: deps-build ## copy to PREFIX=/usr/local for Lua 5.4 or LUA= (as a rock: luarocks make)
 	+@$(SECOND) objects LUA=$(ONE)
 	v=$$($(ONE) -e 'print(_VERSION:match("%d.%d"))') && to='$(DESTDIR)$(PREFIX)' && \
-	mkdir -p "$$to/share/lua/$$v" "$$to/lib/lua/$$v/sendapi" "$$to/bin" && \
+	mkdir -p "$$to/share/lua/$$v" "$$to/lib/lua/$$v/sendapi/store" "$$to/bin" && \
 	cp -R lua/sendapi "$$to/share/lua/$$v" && chmod -R a+rX "$$to/share/lua/$$v/sendapi" && \
 	install -m 755 $(BUILD)/$(ONE)/sendapi/core.so "$$to/lib/lua/$$v/sendapi" && \
+	for s in $(STORES); do \
+	  install -m 755 "$(BUILD)/$(ONE)/sendapi/store/$$s.so" "$$to/lib/lua/$$v/sendapi/store" || \
+	    exit; \
+	done && \
 	install -m 755 $(BUILD)/$(ONE)/bin/sendapi "$$to/bin"
 
 clean: ## delete what was built, here or by luarocks make
@@ -94,11 +115,18 @@ clean: ## delete what was built, here or by luarocks make
 
 # From here on: what the second make builds.
 
-objects: $(if $(BUILT),,nothing) $(foreach l,$(BUILT),$(BUILD)/$l/sendapi/core.so $(BUILD)/$l/bin/sendapi)
+objects: $(if $(BUILT),,nothing) $(foreach l,$(BUILT),$(BUILD)/$l/whole $(BUILD)/$l/bin/sendapi) \
+  $(if $(filter sqlite,$(STORES)),,without) $(if $(filter redis,$(STORES)),,without-redis)
 floors: $(BENCH)
 
 nothing:
 	@echo 'Found no Lua with its headers among: $(or $(LUA),$(KNOWN))' >&2; exit 1
+
+without:
+	@echo 'Built without the outbox in a SQLite file: there is no sqlite3.h (libsqlite3-dev).' >&2
+
+without-redis:
+	@echo 'Built without the outbox in Redis: there is no hiredis/hiredis.h (libhiredis-dev).' >&2
 
 tested:
 	+@LUAS='$(BUILT)' SPEC='$(SPEC)' .ci/test $(KINDS)
@@ -107,20 +135,32 @@ tested:
 .PRECIOUS: $(BUILD)/%/flags
 $(BUILD)/%/flags: always
 	@mkdir -p $(@D)
-	@echo '$(COMPILE) $(LDFLAGS) $(LIBS)' | cmp -s - $@ || echo '$(COMPILE) $(LDFLAGS) $(LIBS)' >$@
+	@echo '$(COMPILE) $(LDFLAGS) $(LIBS) $(STORES)' | cmp -s - $@ || echo '$(COMPILE) $(LDFLAGS) $(LIBS) $(STORES)' >$@
 
 # rules FOLDER LUA
 define rules
 $(BUILD)/$(1)/%.o: src/%.c $(HEADERS) $(BUILD)/$(1)/flags
 	$$(COMPILE) $$(shell pkg-config --cflags $(2)) -c -o $$@ $$<
 
-$(BUILD)/$(1)/sendapi/core.so: $(SOURCES:src/%.c=$(BUILD)/$(1)/%.o)
+$(BUILD)/$(1)/sendapi/core.so: $(CORE:src/%.c=$(BUILD)/$(1)/%.o)
 	@mkdir -p $$(@D)
 	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS)
 
 $(BUILD)/$(1)/bin/sendapi: lua/sendapi/cli/sendapi.lua
 	@mkdir -p $$(@D)
 	@sed '1s,.*,#!/usr/bin/env $(2),' $$< >$$@ && chmod 755 $$@
+
+$(BUILD)/$(1)/sendapi/store/sqlite.so: $(patsubst src/%.c,$(BUILD)/$(1)/%.o,$(STORE_sqlite) src/process.c)
+	@mkdir -p $$(@D)
+	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS_sqlite)
+
+$(BUILD)/$(1)/sendapi/store/redis.so: \
+  $(patsubst src/%.c,$(BUILD)/$(1)/%.o,$(STORE_redis) src/process.c src/signals.c)
+	@mkdir -p $$(@D)
+	$$(LINK) $(SHARED) -o $$@ $$^ $$(LIBS_redis)
+
+.PHONY: $(BUILD)/$(1)/whole
+$(BUILD)/$(1)/whole: $(BUILD)/$(1)/sendapi/core.so $(STORES:%=$(BUILD)/$(1)/sendapi/store/%.so)
 endef
 $(foreach l,$(sort $(KNOWN) $(BUILT)),$(eval $(call rules,$l,$l)))
 
@@ -141,15 +181,17 @@ $(BUILD)/threads/% $(BUILD)/tsan/%: override CFLAGS := -O1 -g -fno-omit-frame-po
 
 $(THREADED): $(BUILD)/tsan/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/threads/%.o)
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(STORE_LIBS)
 
 $(UNITS): $(BUILD)/c/%: spec/c/%.c $(wildcard spec/c/*.h) $(PLAIN:src/%.c=$(BUILD)/sanitized/%.o)
 	@mkdir -p $(@D)
-	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS)
+	$(COMPILE) $(LDFLAGS) -Isrc -Ispec/c -o $@ $(filter %.c %.o,$^) $(LIBS) $(STORE_LIBS)
+
+$(BUILD)/c/store_sqlite_test $(BUILD)/tsan/store_sqlite_test: spec/c/crash_vfs.c
 
 # The floors of the benchmark: each a program by itself.
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
-.PHONY: deps-browser objects floors tested nothing always
+.PHONY: deps-browser objects floors tested nothing without without-redis always

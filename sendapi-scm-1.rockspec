@@ -21,12 +21,15 @@ dependencies = {
   "argparse",
 }
 
--- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=...` is understood. No library is looked
--- for, and no header of curl's: LuaRocks does not look where a multi-arch system keeps them. The
--- compiler does.
+-- Here so that `luarocks make CURL_DIR=... OPENSSL_DIR=... SQLITE_DIR=... HIREDIS_DIR=...` is
+-- understood. No library is looked for, and no header of curl's, SQLite's or hiredis': LuaRocks
+-- does not look where a multi-arch system keeps them. The compiler does. LuaRocks knows no module
+-- that may be left out: without SQLite or hiredis it is `make install`.
 external_dependencies = {
   CURL = {},
   OPENSSL = { header = "openssl/evp.h" },
+  SQLITE = {},
+  HIREDIS = {},
 }
 
 build = {
@@ -86,6 +89,7 @@ build = {
     ["sendapi.log"] = "lua/sendapi/log.lua",
     ["sendapi.nginx_body"] = "lua/sendapi/nginx_body.lua",
     ["sendapi.options"] = "lua/sendapi/options.lua",
+    ["sendapi.outbox"] = "lua/sendapi/outbox.lua",
     ["sendapi.prometheus"] = "lua/sendapi/prometheus.lua",
     ["sendapi.queue"] = "lua/sendapi/queue.lua",
     ["sendapi.runtime"] = "lua/sendapi/runtime/init.lua",
@@ -152,7 +156,9 @@ build = {
       sources = {
         "src/base64.c",
         "src/buffer.c",
+        "src/command.c",
         "src/date.c",
+        "src/deliverer.c",
         "src/endpoint.c",
         "src/engine.c",
         "src/failure.c",
@@ -176,6 +182,7 @@ build = {
         "src/ltable.c",
         "src/ltext.c",
         "src/ltools.c",
+        "src/outbox.c",
         "src/process.c",
         "src/queue.c",
         "src/request.c",
@@ -194,6 +201,42 @@ build = {
       incdirs = { "$(CURL_INCDIR)", "$(OPENSSL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)", "$(OPENSSL_LIBDIR)" },
       libraries = { "curl", "crypto", "pthread" },
+    },
+    ["sendapi.store.redis"] = {
+      sources = {
+        "src/lstore_redis.c",
+        "src/process.c",
+        "src/signals.c",
+        "src/store_redis.c",
+        "src/store_redis_link.c",
+        "src/store_redis_place.c",
+        "src/store_redis_read.c",
+        "src/store_redis_script.c",
+        "src/store_redis_url.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(HIREDIS_INCDIR)" },
+      libdirs = { "$(HIREDIS_LIBDIR)" },
+      libraries = { "hiredis", "pthread" },
+    },
+    ["sendapi.store.sqlite"] = {
+      sources = {
+        "src/file_locks.c",
+        "src/file_place.c",
+        "src/fork_gate.c",
+        "src/lstore_sqlite.c",
+        "src/process.c",
+        "src/sqlite_damage.c",
+        "src/sqlite_file.c",
+        "src/sqlite_open.c",
+        "src/sqlite_rows.c",
+        "src/sqlite_visit.c",
+        "src/store_sqlite.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(SQLITE_INCDIR)" },
+      libdirs = { "$(SQLITE_LIBDIR)" },
+      libraries = { "sqlite3", "pthread" },
     },
   },
 }

@@ -61,12 +61,53 @@ describe("#house", function()
       local core = "{tree}/lib/lua/{version}/sendapi/core.so"
       assert.are.equal("luaopen_sendapi_core\n", exported(core))
     end)
+
+    it("has the SQLite store apart, with one symbol", function()
+      local store = "{tree}/lib/lua/{version}/sendapi/store/sqlite.so"
+      assert.are.equal("luaopen_sendapi_store_sqlite\n", exported(store))
+    end)
+
+    it("has the Redis store apart, with one symbol", function()
+      local store = "{tree}/lib/lua/{version}/sendapi/store/redis.so"
+      assert.are.equal("luaopen_sendapi_store_redis\n", exported(store))
+    end)
   end)
 
   describe("make", function()
     it("builds a core that exports one symbol", function()
       local core = package.searchpath("sendapi.core", package.cpath)
       assert.are.equal("luaopen_sendapi_core\n", exported(core))
+      local libraries = output("ldd '" .. core .. "'")
+      assert.falsy(libraries:find "sqlite")
+      assert.falsy(libraries:find "hiredis")
+    end)
+
+    it("builds a SQLite store that the core does not need", function()
+      local store = package.searchpath("sendapi.store.sqlite", package.cpath)
+      assert.are.equal("luaopen_sendapi_store_sqlite\n", exported(store))
+      assert.are.equal("userdata", type(require "sendapi.store.sqlite"))
+    end)
+
+    it("builds a Redis store that the core does not need", function()
+      local store = package.searchpath("sendapi.store.redis", package.cpath)
+      assert.are.equal("luaopen_sendapi_store_redis\n", exported(store))
+      assert.are.equal("userdata", type(require "sendapi.store.redis"))
+    end)
+
+    it("builds without hiredis where there is no header, and says so", function()
+      local said = output [[
+        {make} -s objects LUA={lua} BUILD='{scratch}/without-redis' HEADER_redis=nowhere.h 2>&1]]
+      assert.truthy(said:find("Built without the outbox in Redis", 1, true), said)
+      output "test -e '{scratch}/without-redis/{lua}/sendapi/store/sqlite.so'"
+      output "test ! -e '{scratch}/without-redis/{lua}/sendapi/store/redis.so'"
+    end)
+
+    it("builds without SQLite where there is no header, and says so", function()
+      local said = output [[
+        {make} -s objects LUA={lua} BUILD='{scratch}/without' HEADER_sqlite=nowhere.h 2>&1]]
+      assert.truthy(said:find("Built without the outbox in a SQLite file", 1, true), said)
+      output "test -e '{scratch}/without/{lua}/sendapi/core.so'"
+      output "test ! -e '{scratch}/without/{lua}/sendapi/store/sqlite.so'"
     end)
 
     it("alone lists every target", function()

@@ -367,6 +367,39 @@ describe("#house a program", function()
       check_arrived({ "parent ", "child " }, 3)
     end)
 
+    it("shares an outbox with its child", function()
+      local path = shell.quote(directory:path_of "outbox.db")
+      forks(("local path = %s\n"):format(path) .. [[
+        local client = new("plain", { outbox = path })
+        local function store(prefix)
+          for i = 1, 3 do
+            assert(client.messages:create(message(prefix .. i)))
+          end
+        end
+        local function await_delivery()
+          repeat
+            local pending = assert(client:outbox():pending())
+          until pending == 0
+        end
+        store "parent "
+        local pid = host.fork()
+        if pid == 0 then
+          assert(client:stats().stored == 0)
+          store "child "
+          assert(client:stats().stored == 3)
+          await_delivery()
+          client:close()
+          host.quit(0)
+        end
+        assert(host.wait(pid) == 0, "the child failed")
+        await_delivery()
+        assert(client:stats().stored == 3)
+        store "later "
+        await_delivery()
+      ]])
+      check_arrived({ "parent ", "child ", "later " }, 3)
+    end)
+
     it("and whose child ends without a call: at once, sending nothing", function()
       local result = forks [[
         local client = new("late", { connections = 2 })

@@ -3,6 +3,7 @@
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* strdup(3) */
 
+#include "hmac.h"
 #include "request.h"
 
 /* Copies a text that may be NULL; clears *fine when there is no memory. */
@@ -16,7 +17,8 @@ static const char *copy(const char *text, bool *fine)
 struct endpoint *endpoint_new(const struct endpoint_settings *settings)
 {
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
-    if (endpoint == NULL) {
+    if (endpoint == NULL || pthread_mutex_init(&endpoint->lock, NULL) != 0) {
+        free(endpoint);
         return NULL;
     }
     bool fine = true;
@@ -28,9 +30,15 @@ struct endpoint *endpoint_new(const struct endpoint_settings *settings)
     endpoint->settings.user_agent = copy(settings->user_agent, &fine);
     endpoint->settings.ca_file = copy(settings->ca_file, &fine);
     endpoint->settings.proxy = copy(settings->proxy, &fine);
+    endpoint->settings.outbox.path = copy(settings->outbox.path, &fine);
+    endpoint->settings.outbox.source = copy(settings->outbox.source, &fine);
+    endpoint->settings.outbox.key = NULL; /* the caller's: it may be gone soon */
+    endpoint->key = settings->outbox.key != NULL ? hmac_copy(settings->outbox.key) : NULL;
+    fine = fine && (settings->outbox.key == NULL || endpoint->key != NULL);
     retry_bucket_init(&endpoint->bucket);
     atomic_init(&endpoint->references, 1);
     atomic_init(&endpoint->retries, 0);
+    atomic_init(&endpoint->notices, 0);
     if (!fine) {
         endpoint_release(endpoint);
         return NULL;
@@ -53,6 +61,10 @@ void endpoint_release(struct endpoint *endpoint)
     free((void *)endpoint->settings.user_agent);
     free((void *)endpoint->settings.ca_file);
     free((void *)endpoint->settings.proxy);
+    free((void *)endpoint->settings.outbox.path);
+    free((void *)endpoint->settings.outbox.source);
+    hmac_free(endpoint->key);
+    (void)pthread_mutex_destroy(&endpoint->lock);
     free(endpoint);
 }
 
@@ -83,6 +95,21 @@ void endpoint_withdraw(struct endpoint *endpoint, size_t bytes)
     endpoint->counters.bytes -= bytes;
 }
 
+void endpoint_set_figures(struct endpoint *endpoint, const struct endpoint_figures *figures)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    endpoint->figures = *figures;
+    (void)pthread_mutex_unlock(&endpoint->lock);
+}
+
+struct endpoint_figures endpoint_figures(struct endpoint *endpoint)
+{
+    (void)pthread_mutex_lock(&endpoint->lock);
+    struct endpoint_figures figures = endpoint->figures;
+    (void)pthread_mutex_unlock(&endpoint->lock);
+    return figures;
+}
+
 static bool is_refused(const struct outcome *outcome)
 {
     enum failure_class class = failure_row(outcome->failure)->class;
@@ -95,7 +122,8 @@ void endpoint_dismiss(struct endpoint *endpoint, const struct request *request)
     const struct outcome *outcome = &request->outcome;
     subtract(endpoint, request->length);
     if (outcome->failure == FAILURE_NONE) {
-        counters->delivered++;
+        counters->delivered += !request->is_stored;
+        counters->stored += request->is_stored;
         histogram_record(&counters->latency, outcome->seconds);
     } else if (is_refused(outcome)) {
         counters->refused++;

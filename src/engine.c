@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 
 #include "clock.h"
+#include "command.h"
 #include "traffic.h"
 #include "process.h"
 #include "queue.h"
@@ -36,6 +37,7 @@ struct engine {
     /* the caller's own */
     pthread_t thread;
     bool running;
+    bool has_outbox;       /* the thread uses a store, which may block: nobody else drives */
     unsigned generation;   /* of forks, when it was made */
     struct request *taken; /* answers taken from the queue, not by the program yet */
 };
@@ -147,6 +149,11 @@ void engine_free(struct engine *engine)
 bool engine_is_inherited(const struct engine *engine)
 {
     return engine->generation != process_generation();
+}
+
+void engine_abandon(struct engine *engine)
+{
+    outbox_abandon(&engine->traffic.outbox);
 }
 
 /* ---- driving: under its lock ---- */
@@ -293,6 +300,8 @@ static bool ensure_running(struct engine *engine)
 
 static void push(struct engine *engine, struct request *request)
 {
+    bool is_outboxed = request->endpoint->settings.outbox.driver != NULL;
+    engine->has_outbox = engine->has_outbox || is_outboxed;
     if (queue_push(&engine->submissions, request, request)) {
         traffic_wake(&engine->traffic);
     }
@@ -353,7 +362,8 @@ bool engine_submit_and_drive(struct engine *engine, struct request *request, dou
     if (!ensure_running(engine)) {
         return false;
     }
-    if (!(seconds > 0) || !begin_driving(engine)) {
+    bool is_outboxed = engine->has_outbox || request->endpoint->settings.outbox.driver != NULL;
+    if (is_outboxed || !(seconds > 0) || !begin_driving(engine)) {
         push(engine, request);
         return true;
     }
@@ -371,6 +381,11 @@ void engine_cancel(struct engine *engine, struct endpoint *endpoint)
     if (request != NULL && !engine_submit(engine, request)) {
         request_free(request);
     }
+}
+
+bool engine_is_running(const struct engine *engine)
+{
+    return engine->running;
 }
 
 bool engine_resubmit(struct engine *engine, struct request *request)
@@ -393,7 +408,9 @@ struct request *engine_take(struct engine *engine)
     if (request != NULL) {
         engine->taken = request->next;
         request->next = NULL;
-        if (!request->outcome.question) {
+        if (request->verb == REQUEST_COMMAND) {
+            command_dismiss(request);
+        } else if (!request->outcome.question) {
             endpoint_dismiss(request->endpoint, request);
         }
     }
@@ -438,6 +455,7 @@ void engine_stop(struct engine *engine)
     process_delist(&engine->member);
     halt(engine);
     engine->running = false;
+    engine->has_outbox = false;
     signals_hold(&signals); /* connections are closed */
     traffic_destroy(&engine->traffic);
     signals_release(&signals);

@@ -51,7 +51,8 @@ bool engine_submit(struct engine *engine, struct request *request);
 /*
  * The same for a caller that will wait for the answer: drives the loop itself when nobody does,
  * until there is any answer, at most so many seconds (with 0 it does not). What is under way then
- * goes on by itself.
+ * goes on by itself. It does not once an endpoint with an outbox has submitted anything: no caller
+ * ever waits for a disk.
  *
  * The host's handlers of signals run while it sleeps, and end that sleep or not; none runs while it
  * works. It never causes a SIGPIPE.
@@ -63,6 +64,9 @@ bool engine_submit_and_drive(struct engine *engine, struct request *request, dou
  * false, and leaves it with the caller, when the engine was stopped in the meantime.
  */
 bool engine_resubmit(struct engine *engine, struct request *request);
+
+/* Whether there is a thread: something was submitted since the engine was made or stopped. */
+bool engine_is_running(const struct engine *engine);
 
 /* Ends everything of an endpoint: it comes back as FAILURE_CLOSED, unless it is done by then. */
 void engine_cancel(struct engine *engine, struct endpoint *endpoint);
@@ -99,6 +103,9 @@ void engine_stop(struct engine *engine);
  * even freed: its thread is not here, its locks may be held, its connections are the parent's.
  */
 bool engine_is_inherited(const struct engine *engine);
+
+/* Leaves the stores of such an engine to the parent: their files may be opened anew then. Once. */
+void engine_abandon(struct engine *engine);
 
 SENDAPI_HIDDEN_END
 

@@ -72,6 +72,7 @@ static const struct failure_row rows[FAILURE_COUNT] = {
     [FAILURE_CLOSED] = {"closed", CLASS_LOCAL, "the client was closed"},
     [FAILURE_STALE] = {"stale", CLASS_LOCAL,
                        "typing that could not be sent at once is not sent late"},
+    [FAILURE_STORAGE] = {"storage", CLASS_LOCAL, "the outbox could not store it"},
     [FAILURE_NO_MEMORY] = {"no_memory", CLASS_LOCAL, "not enough memory"},
 };
 

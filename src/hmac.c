@@ -8,7 +8,7 @@
 
 #include "hmac.h"
 
-#include <stdlib.h> /* calloc(3) free(3) */
+#include <stdlib.h> /* calloc(3) free(3) malloc(3) */
 #include <string.h> /* memcpy(3) */
 
 #include <openssl/crypto.h> /* OPENSSL_cleanse(3) CRYPTO_memcmp(3) */
@@ -58,6 +58,15 @@ struct hmac *hmac_new(const void *key, size_t length)
         return NULL;
     }
     return hmac;
+}
+
+struct hmac *hmac_copy(const struct hmac *hmac)
+{
+    struct hmac *copy = malloc(sizeof *copy);
+    if (copy != NULL) {
+        *copy = *hmac;
+    }
+    return copy;
 }
 
 void hmac_free(struct hmac *hmac)

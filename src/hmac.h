@@ -27,6 +27,9 @@ struct hmac; /* opaque: two digest states */
 /* Returns a signer, or NULL without memory. Free it with hmac_free. */
 struct hmac *hmac_new(const void *key, size_t length);
 
+/* The same signer once more, or NULL without memory. */
+struct hmac *hmac_copy(const struct hmac *hmac);
+
 /* Wipes the key's traces and frees. NULL is harmless. */
 void hmac_free(struct hmac *hmac);
 

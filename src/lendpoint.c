@@ -6,7 +6,7 @@
  *     Counters, pending, latency: see endpoint_stats.
  *
  * endpoint:pending() -> integer
- *     Of these figures that one alone.
+ *     Of these figures that one, and what was asked of the outbox and not answered yet.
  *
  * endpoint:cancel()
  *     What is under way comes back as `closed`.
@@ -19,6 +19,7 @@
 
 #include "lcompat.h"
 #include "lengine.h"
+#include "lsigner.h"
 
 static const char CLASS[] = "sendapi.endpoint";
 
@@ -53,6 +54,34 @@ static bool boolean_setting(lua_State *L, const char *name)
     return value;
 }
 
+/* A pointer that a store's own library handed out; see `driver` in store_*.c. */
+static const struct store_driver *driver_setting(lua_State *L)
+{
+    lua_getfield(L, 2, "store");
+    const struct store_driver *driver = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return driver;
+}
+
+static const struct hmac *signer_setting(lua_State *L)
+{
+    lua_getfield(L, 2, "signer");
+    const struct hmac *signer = lua_isnil(L, -1) ? NULL : signer_check(L, -1);
+    lua_pop(L, 1);
+    return signer;
+}
+
+static struct endpoint_outbox read_outbox(lua_State *L)
+{
+    return (struct endpoint_outbox){
+        .driver = driver_setting(L),
+        .path = text_setting(L, "outbox"),
+        .source = text_setting(L, "source"),
+        .key = signer_setting(L),
+        .is_process_only = boolean_setting(L, "is_process_only"),
+    };
+}
+
 /* Times are seconds. */
 static struct endpoint_settings read_settings(lua_State *L)
 {
@@ -68,6 +97,8 @@ static struct endpoint_settings read_settings(lua_State *L)
         .max_pending_bytes = (size_t)number_setting(L, "max_pending_bytes"),
         .http2 = boolean_setting(L, "http2"),
         .asks = boolean_setting(L, "asks"),
+        .tag = (uint64_t)number_setting(L, "tag"),
+        .outbox = read_outbox(L),
         .policy = {.attempts = (unsigned)number_setting(L, "attempts"),
                    .first = number_setting(L, "first"),
                    .longest = number_setting(L, "longest")},
@@ -85,7 +116,9 @@ static void follow_fork(lua_State *L, struct lendpoint *self)
     if (self->generation == self->owner->generation) {
         return;
     }
-    struct endpoint *endpoint = endpoint_new(&self->endpoint->settings);
+    struct endpoint_settings settings = self->endpoint->settings;
+    settings.outbox.key = self->endpoint->key;
+    struct endpoint *endpoint = endpoint_new(&settings);
     if (endpoint == NULL) {
         luaL_error(L, "not enough memory");
     }
@@ -111,6 +144,11 @@ int lendpoint_open(lua_State *L)
     struct endpoint_settings settings = read_settings(L);
     luaL_argcheck(L, settings.url != NULL && settings.connections > 0, 2,
                   "url and connections are needed");
+    luaL_argcheck(L,
+                  settings.outbox.driver == NULL ||
+                      (settings.outbox.path != NULL && settings.outbox.source != NULL &&
+                       settings.outbox.key != NULL),
+                  2, "an outbox, the source and a signer are needed");
     struct lendpoint *self = compat_newobject(L, CLASS, sizeof *self);
     self->owner = owner;
     self->closed = true;
@@ -172,6 +210,12 @@ static void set_count(lua_State *L, const char *name, uint64_t count)
     lua_setfield(L, -2, name);
 }
 
+static void set_boolean(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
 /* Seconds, of what was delivered, from the call to the answer. */
 static void push_latency(lua_State *L, const struct histogram *latency)
 {
@@ -184,8 +228,21 @@ static void push_latency(lua_State *L, const struct histogram *latency)
     set_number(L, "max", latency->longest);
 }
 
+static void push_outbox(lua_State *L, struct endpoint *endpoint)
+{
+    const struct endpoint_figures figures = endpoint_figures(endpoint);
+    lua_newtable(L);
+    set_count(L, "accepted", figures.accepted);
+    set_count(L, "delivered", figures.delivered);
+    set_count(L, "discarded", figures.discarded);
+    set_count(L, "dead", figures.dead);
+    set_count(L, "pending", figures.pending);
+    set_boolean(L, "paused", figures.is_paused);
+    set_boolean(L, "deliverer", figures.is_deliverer);
+}
+
 /* Whose figures are asked for. */
-static const struct endpoint *check_figures(lua_State *L)
+static struct endpoint *check_figures(lua_State *L)
 {
     struct lendpoint *self = check(L, 1);
     luaL_argcheck(L, self->endpoint != NULL, 1, "the endpoint is collected");
@@ -195,17 +252,19 @@ static const struct endpoint *check_figures(lua_State *L)
 
 static int endpoint_pending(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)check_figures(L)->pending);
+    const struct endpoint *endpoint = check_figures(L);
+    lua_pushinteger(L, (lua_Integer)(endpoint->pending + endpoint->asked));
     return 1;
 }
 
 static int endpoint_stats(lua_State *L)
 {
-    const struct endpoint *endpoint = check_figures(L);
+    struct endpoint *endpoint = check_figures(L);
     const struct endpoint_counters *counters = &endpoint->counters;
     lua_newtable(L);
     set_count(L, "accepted", counters->accepted);
     set_count(L, "delivered", counters->delivered);
+    set_count(L, "stored", counters->stored);
     set_count(L, "refused", counters->refused);
     set_count(L, "failed", counters->failed);
     set_count(L, "pending", endpoint->pending);
@@ -214,6 +273,10 @@ static int endpoint_stats(lua_State *L)
     set_count(L, "retries", atomic_load(&endpoint->retries));
     push_latency(L, &counters->latency);
     lua_setfield(L, -2, "latency");
+    if (endpoint->settings.outbox.driver != NULL) {
+        push_outbox(L, endpoint);
+        lua_setfield(L, -2, "outbox");
+    }
     return 1;
 }
 

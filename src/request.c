@@ -3,6 +3,8 @@
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* memcpy(3) */
 
+#include "command.h"
+
 struct request *request_from_buffer(struct buffer *buffer, struct endpoint *endpoint,
                                     const char *lane, size_t lane_length)
 {
@@ -51,5 +53,6 @@ void request_free(struct request *request)
     endpoint_release(request->endpoint);
     free(request->outcome.body);
     free(request->outcome.reason);
+    command_free(request->command);
     free(request);
 }

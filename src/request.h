@@ -56,6 +56,7 @@ enum request_verb {
     REQUEST_AGAIN,   /* the answer to a question: send it again after `pause` */
     REQUEST_RELEASE, /* the answer to a question: its lane goes on, the request is freed */
     REQUEST_CANCEL,  /* no request at all: everything of its endpoint ends as FAILURE_CLOSED */
+    REQUEST_COMMAND, /* no request at all: something is asked of the outbox, or told by it */
 };
 
 /* Where the I/O thread has it; see scheduler.h. */
@@ -68,6 +69,9 @@ enum request_state {
     REQUEST_DONE,
 };
 
+struct command;
+struct deliverer_row;
+
 struct request {
     struct request *next; /* the links of whatever list the owner keeps it in */
     struct request *previous;
@@ -79,7 +83,10 @@ struct request {
     double pause; /* with REQUEST_AGAIN: seconds */
     enum request_verb verb;
     bool ephemeral; /* worth nothing when it is late: no second attempt, and messages go first */
-    unsigned lane_length; /* bytes of the lane's key; 0: it has no order */
+    bool is_stored; /* set with its outcome: it is in the outbox, not delivered yet */
+    unsigned lane_length;      /* bytes of the lane's key; 0: it has no order */
+    struct command *command;   /* with REQUEST_COMMAND; owned */
+    struct deliverer_row *row; /* what it delivers from the outbox, whose own it is; or NULL */
 
     /* the I/O thread's own */
     enum request_state state;

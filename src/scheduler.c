@@ -1,7 +1,12 @@
 #include "scheduler.h"
 
+#include <limits.h> /* UINT_MAX */
 #include <stdio.h>  /* snprintf(3) */
 #include <string.h> /* strdup(3) */
+
+/* Of what comes from an outbox. */
+static const struct retry_policy PERSISTENT = {.attempts = UINT_MAX, .first = 0.5, .longest = 300};
+static const double MEMORY_PAUSE = 1.0; /* seconds after which there may be some again */
 
 static const double THROTTLED_PAUSE = 1.0; /* seconds, when the server does not say how long */
 
@@ -9,6 +14,7 @@ void scheduler_init(struct scheduler *scheduler, uint64_t seed)
 {
     *scheduler = (struct scheduler){.chance = seed | 1};
     scheduler->finished_last = &scheduler->finished;
+    scheduler->returned_last = &scheduler->returned;
 }
 
 /* xorshift64: evenly from 0 to 1, good enough to keep senders apart */
@@ -113,8 +119,10 @@ static void hand_over(struct scheduler *scheduler, struct request *request, doub
     request->state = REQUEST_DONE;
     request->outcome.seconds = now - request->submitted;
     request->next = NULL;
-    *scheduler->finished_last = request;
-    scheduler->finished_last = &request->next;
+    struct request ***last =
+        request->row != NULL ? &scheduler->returned_last : &scheduler->finished_last;
+    **last = request;
+    *last = &request->next;
 }
 
 static void leave_lane(struct scheduler *scheduler, const struct request *request)
@@ -301,6 +309,15 @@ static void judge_source(struct scheduler *scheduler, const struct request *requ
     }
 }
 
+/* The wait before what comes from an outbox is tried again. */
+static double persistent_delay(const struct request *request, const struct retry_case *retry)
+{
+    if (request->outcome.failure == FAILURE_NO_MEMORY) {
+        return MEMORY_PAUSE;
+    }
+    return retry_delay(&PERSISTENT, retry);
+}
+
 static double next_delay(struct scheduler *scheduler, const struct request *request, double now)
 {
     const struct outcome *outcome = &request->outcome;
@@ -312,6 +329,9 @@ static double next_delay(struct scheduler *scheduler, const struct request *requ
         .retry_after = outcome->retry_after,
         .chance = chance(scheduler),
     };
+    if (request->row != NULL) {
+        return persistent_delay(request, &retry);
+    }
     return request->ephemeral ? -1 : retry_delay(&request->endpoint->settings.policy, &retry);
 }
 
@@ -329,7 +349,7 @@ void scheduler_answered(struct scheduler *scheduler, struct request *request, do
         finish(scheduler, request, now);
         return;
     }
-    if (endpoint->settings.asks && !request->ephemeral) {
+    if (endpoint->settings.asks && !request->ephemeral && request->row == NULL) {
         request->outcome.question = true;
         hand_over(scheduler, request, now);
         return;
@@ -383,6 +403,14 @@ struct request *scheduler_finished(struct scheduler *scheduler, struct request *
     return first;
 }
 
+struct request *scheduler_returned(struct scheduler *scheduler)
+{
+    struct request *first = scheduler->returned;
+    scheduler->returned = NULL;
+    scheduler->returned_last = &scheduler->returned;
+    return first;
+}
+
 static void close_request(struct scheduler *scheduler, struct request *request, double now)
 {
     if (request->state == REQUEST_BEHIND) {
@@ -393,6 +421,17 @@ static void close_request(struct scheduler *scheduler, struct request *request, 
     request_reset_outcome(request);
     request->outcome.failure = FAILURE_CLOSED;
     finish(scheduler, request, now);
+}
+
+bool scheduler_has(const struct request *request)
+{
+    return request->state == REQUEST_BEHIND || request->state == REQUEST_READY ||
+           request->state == REQUEST_DELAYED;
+}
+
+void scheduler_recall(struct scheduler *scheduler, struct request *request, double now)
+{
+    close_request(scheduler, request, now);
 }
 
 /* Taking one out moves others within the heap, perhaps to where the search was: hence the passes.

@@ -42,6 +42,8 @@ struct scheduler {
     struct endpoint *endpoints; /* those with something ready; a reference each */
     struct request *finished;   /* in order */
     struct request **finished_last;
+    struct request *returned; /* the same, of those that came from an outbox */
+    struct request **returned_last;
     uint64_t chance; /* the state of the jitter */
 };
 
@@ -69,6 +71,19 @@ double scheduler_idle(const struct scheduler *scheduler, double now, double most
 
 /* The requests that are finished, as a chain, or NULL; *last is its end. They are the caller's. */
 struct request *scheduler_finished(struct scheduler *scheduler, struct request **last);
+
+/*
+ * The same of those that came from an outbox (request->row), which go nowhere else. They have a
+ * policy of their own: tried until their deadline, whatever the endpoint's says, also when the
+ * attempt failed here for want of memory.
+ */
+struct request *scheduler_returned(struct scheduler *scheduler);
+
+/* Whether a request waits here, and so may be recalled. */
+bool scheduler_has(const struct request *request);
+
+/* Finishes one that waits as FAILURE_CLOSED. */
+void scheduler_recall(struct scheduler *scheduler, struct request *request, double now);
 
 /*
  * Finishes everything that waits as FAILURE_CLOSED: of one endpoint, or of all for NULL. What is on

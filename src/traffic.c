@@ -14,6 +14,7 @@ bool traffic_init(struct traffic *traffic, uint64_t seed)
     }
     (void)curl_multi_setopt(traffic->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
     scheduler_init(&traffic->scheduler, seed);
+    outbox_init(&traffic->outbox, &traffic->scheduler, seed);
     return true;
 }
 
@@ -62,6 +63,11 @@ static void push_idle(struct traffic *traffic, struct transfer *transfer)
     traffic->idle = transfer;
 }
 
+static struct moment moment_at(double now)
+{
+    return (struct moment){.now = now, .wall = clock_wall()};
+}
+
 /* ---- in ---- */
 
 /* Ends what is on its way, of one endpoint or, for NULL, of all. */
@@ -83,6 +89,7 @@ static void cancel(struct traffic *traffic, struct request *request, double now)
 {
     scheduler_close(&traffic->scheduler, request->endpoint, now);
     cancel_transfers(traffic, request->endpoint, now);
+    outbox_cancel(&traffic->outbox, request->endpoint, moment_at(now));
     request_free(request);
 }
 
@@ -92,6 +99,8 @@ void traffic_accept(struct traffic *traffic, struct request *request, double now
         struct request *next = request->next;
         if (request->verb == REQUEST_CANCEL) {
             cancel(traffic, request, now);
+        } else if (outbox_wants(request)) {
+            outbox_accept(&traffic->outbox, request, moment_at(now));
         } else {
             scheduler_accept(&traffic->scheduler, request, now);
         }
@@ -148,6 +157,9 @@ void traffic_step(struct traffic *traffic, double now)
 {
     int running;
     scheduler_advance(&traffic->scheduler, now);
+    if (!outbox_is_empty(&traffic->outbox)) {
+        outbox_step(&traffic->outbox, moment_at(now));
+    }
     start_requests(traffic, now);
     (void)curl_multi_perform(traffic->multi, &running);
     finish_transfers(traffic);
@@ -155,7 +167,9 @@ void traffic_step(struct traffic *traffic, double now)
 
 bool traffic_sleep(struct traffic *traffic, int descriptor, double seconds)
 {
-    double idle = scheduler_idle(&traffic->scheduler, clock_now(), seconds);
+    double now = clock_now();
+    double idle = scheduler_idle(&traffic->scheduler, now, seconds);
+    idle = outbox_idle(&traffic->outbox, now, idle);
     struct curl_waitfd extra = {.fd = descriptor, .events = CURL_WAIT_POLLIN};
     (void)curl_multi_poll(traffic->multi, &extra, descriptor >= 0 ? 1 : 0,
                           (int)(idle * 1000.0 + 0.999), NULL);
@@ -171,18 +185,27 @@ void traffic_wake(struct traffic *traffic)
 
 bool traffic_is_empty(const struct traffic *traffic)
 {
-    return traffic->scheduler.held == 0;
+    return traffic->scheduler.held == 0 && outbox_is_empty(&traffic->outbox);
 }
 
 struct request *traffic_finished(struct traffic *traffic, struct request **last)
 {
-    return scheduler_finished(&traffic->scheduler, last);
+    struct request *end;
+    struct request *sent = scheduler_finished(&traffic->scheduler, &end);
+    struct request *stored = outbox_finished(&traffic->outbox, last);
+    if (sent == NULL) {
+        return stored;
+    }
+    end->next = stored;
+    *last = stored != NULL ? *last : end;
+    return sent;
 }
 
 void traffic_close(struct traffic *traffic, double now)
 {
     scheduler_close(&traffic->scheduler, NULL, now);
     cancel_transfers(traffic, NULL, now);
+    outbox_close(&traffic->outbox, moment_at(now));
     while (traffic->idle != NULL) {
         struct transfer *transfer = traffic->idle;
         traffic->idle = transfer->next;

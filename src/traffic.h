@@ -5,6 +5,7 @@
  * The engine's work, without its threads: requests in, libcurl's transfers, finished requests out.
  *
  *     traffic_accept ---> scheduler ---> transfers ---> traffic_finished
+ *                 \---> outbox ---^
  *                 traffic_step does what can be done, traffic_sleep waits until there is more
  *
  * Threads: none of its own. Its functions may be called on any thread, but by one at a time: who
@@ -16,6 +17,7 @@
 
 #include <curl/curl.h>
 
+#include "outbox.h"
 #include "scheduler.h"
 #include "transfer.h"
 #include "visibility.h"
@@ -25,6 +27,7 @@ SENDAPI_HIDDEN_BEGIN
 struct traffic {
     CURLM *multi;
     struct scheduler scheduler;
+    struct outbox outbox;
     struct transfer *idle;
     struct transfer *busy;
 };
@@ -44,7 +47,7 @@ void traffic_step(struct traffic *traffic, double now);
 /* The requests that are finished, as a chain, or NULL; *last is its end. They are the caller's. */
 struct request *traffic_finished(struct traffic *traffic, struct request **last);
 
-/* Whether it holds no request at all: then only traffic_accept brings anything to do. */
+/* Whether it holds no request and delivers no outbox: then only traffic_accept brings anything to do. */
 bool traffic_is_empty(const struct traffic *traffic);
 
 /*

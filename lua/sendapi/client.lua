@@ -6,6 +6,7 @@ local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
 local log = require "sendapi.log"
 local options = require "sendapi.options"
+local outbox = require "sendapi.outbox"
 local queue = require "sendapi.queue"
 local runtime = require "sendapi.runtime"
 local typing = require "sendapi.typing"
@@ -118,12 +119,23 @@ function Client:flush(seconds)
 end
 
 --- What became of the client's calls. At every moment
--- accepted = delivered + refused + failed + pending.
+-- accepted = delivered + stored + refused + failed + pending, and in its `outbox`
+-- accepted = delivered + discarded + dead + pending (types.lua).
 ---@return sendapi.Stats
 function Client:stats()
   local state = state_of(self, "stats")
   engine.forsake_parent()
   return state.endpoint:stats()
+end
+
+--- The client's outbox (the option `outbox`): what is pending there, and the dead letters.
+---@return sendapi.Outbox
+function Client:outbox()
+  local state = state_of(self, "outbox")
+  if not state.options.outbox then
+    error("this client has no outbox: see the option 'outbox'", 2)
+  end
+  return outbox.of(state)
 end
 
 --- Closes the client: waits for what is under way, then ends the rest with `closed`. Its token is
@@ -266,7 +278,13 @@ function M.close(state, seconds, is_last)
     return true
   end
   state.closed = true
-  if not M.flush(state, seconds or state.options.close_timeout) then
+  local deadline = core.now() + (seconds or state.options.close_timeout)
+  local done = M.flush(state, deadline - core.now())
+  if done and state.options.outbox then
+    outbox.leave(state)
+    done = M.flush(state, deadline - core.now())
+  end
+  if not done then
     state.cancelled = true -- what fails from here on is not sent again
     state.endpoint:cancel()
     M.flush(state, CANCELLED)
@@ -306,10 +324,16 @@ local function new_resource(state, name)
 end
 
 --- What the core needs to know of a client's options.
-local function open_endpoint(resolved, source_url)
+local function open_endpoint(source_id, resolved, source_url, store)
   local retry = resolved.retry
   local asks = type(retry) == "function"
   return engine.get():open {
+    store = store.driver,
+    outbox = resolved.outbox,
+    source = source_id,
+    signer = store.driver and store.signer,
+    is_process_only = resolved.durability == "process",
+    tag = store.tag,
     url = source_url,
     user_agent = USER_AGENT,
     ca_file = resolved.ca_file,
@@ -338,7 +362,8 @@ local function check_readable(path)
   return message and ("option 'ca_file': %s: %s"):format(path, message)
 end
 
---- What is wrong with the arguments of `new`, or the options resolved and the url.
+--- What is wrong with the arguments of `new`, or the options resolved, the url, and the outbox's
+-- driver.
 local function prepare(source_id, token, given)
   if type(source_id) ~= "string" or source_id == "" then
     return nil, ("source_id: expected a string that is not empty, got %s"):format(
@@ -356,9 +381,16 @@ local function prepare(source_id, token, given)
   if message then
     return nil, message
   end
+  local driver
+  if resolved.outbox then
+    driver, message = outbox.driver(resolved.outbox)
+    if not driver then
+      return nil, message
+    end
+  end
   local source_url
   source_url, message = url.of_source(resolved, source_id)
-  return source_url and resolved, message or source_url
+  return source_url and resolved, message or source_url, driver
 end
 
 --- A state that nothing refers to any more has nothing under way, unless Lua itself ends: then it
@@ -379,7 +411,10 @@ local function close_when_collected(state)
   return setmetatable(state, { __gc = close })
 end
 
-local function new_state(source_id, token, resolved, source_url)
+--- The signer and the endpoint come first, so that they are finalized last.
+local function new_state(source_id, token, resolved, source_url, driver)
+  local tag, signer = engine.new_tag(), core.signer(token)
+  local store = { driver = driver, signer = signer, tag = tag }
   local state = close_when_collected {
     source_id = source_id,
     options = resolved,
@@ -387,9 +422,15 @@ local function new_state(source_id, token, resolved, source_url)
     operations = {},
     typing = typing.new(),
     due = queue.new(),
-    signer = core.signer(token),
-    endpoint = open_endpoint(resolved, source_url),
+    notices = queue.new(),
+    hear = outbox.hear,
+    signer = signer,
+    endpoint = open_endpoint(source_id, resolved, source_url, store),
   }
+  engine.set_tag(state, tag)
+  if driver then
+    outbox.begin(state)
+  end
   states[state] = true
   return state
 end
@@ -401,12 +442,12 @@ end
 ---@return sendapi.Client|nil
 ---@return string|nil message
 function M.make(source_id, token, given)
-  local resolved, answer = prepare(source_id, token, given)
+  local resolved, answer, driver = prepare(source_id, token, given)
   if not resolved then
     return nil, answer
   end
   local self = {}
-  private[self] = new_state(source_id, token, resolved, answer)
+  private[self] = new_state(source_id, token, resolved, answer, driver)
   for _, action in ipairs(actions) do
     if not self[action.resource] then
       self[action.resource] = new_resource(private[self], action.resource)

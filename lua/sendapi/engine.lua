@@ -15,6 +15,10 @@
 --   answered  true once the outcome is known, `failure` being nil when it was delivered
 --   wake      called then; or nil
 --   callback  called then by the client's `poll`, nothing else being done; or nil
+--
+-- What is asked of an outbox has an entry of its own, too:
+--
+--   convert   makes the core's answer the caller's, which is `value` then
 local core = require "sendapi.core"
 local errors = require "sendapi.error"
 local queue = require "sendapi.queue"
@@ -25,12 +29,25 @@ local engine
 local entries, callbacks = {}, {} -- by ticket
 local due_clients = {} -- the states that have something in `due` -> whether `each_due` shall tell
 local generation = 0 -- of forks, as the core counts them
+local by_tag = setmetatable({}, { __mode = "v" }) -- clients, as the core's notices name them
+local last_tag = 0
 
 --- The engine, made by the first client.
 ---@return userdata
 function M.get()
   engine = engine or core.engine()
   return engine
+end
+
+--- A number by which notices name a client.
+---@return integer
+function M.new_tag()
+  last_tag = last_tag + 1
+  return last_tag
+end
+
+function M.set_tag(client, tag)
+  by_tag[tag] = client
 end
 
 --- After a fork what is under way is the parent's: it gets the answers, and nobody waits for them
@@ -67,11 +84,25 @@ function M.forsake_parent()
   end
 end
 
+--- How many notices of a client are due: `notices` has their places in `due`.
+---@return integer
+function M.notices_of(client)
+  local places = client.notices
+  while not queue.is_empty(places) and places[places.first] < client.due.first do
+    queue.pop(places)
+  end
+  return queue.length(places)
+end
+
+local function calls_due(client)
+  return queue.length(client.due) - M.notices_of(client)
+end
+
 --- How many calls of a client wait for their answer or for their callback to be run. They are
 -- counted where they are: a hook that raises anywhere leaves no wrong figure behind.
 ---@return integer
 function M.pending(client)
-  return client.endpoint:pending() + queue.length(client.due)
+  return client.endpoint:pending() + calls_due(client)
 end
 
 --- Whether any client waits for an answer, or has a callback to run.
@@ -80,10 +111,11 @@ function M.is_busy()
     return true
   end
   for client in pairs(due_clients) do
-    if not queue.is_empty(client.due) then
+    if calls_due(client) > 0 then
       return true
+    elseif queue.is_empty(client.due) then
+      due_clients[client] = nil
     end
-    due_clients[client] = nil
   end
   return false
 end
@@ -98,16 +130,25 @@ local function trace(message)
 end
 
 -- What `call_next` calls, and with what: Lua 5.1's xpcall passes no arguments on.
-local next_callback, next_err
+local next_callback, next_value, next_err
 
 local function call_next()
-  local callback, err = next_callback, next_err
-  next_callback, next_err = nil, nil
-  callback(not err or nil, err)
+  local callback, value, err = next_callback, next_value, next_err
+  next_callback, next_value, next_err = nil, nil, nil
+  callback(value, err)
 end
 
---- Runs a callback. An error in it is logged, and stops nothing.
-local function run(client, action, callback, failure)
+--- Calls with two arguments. An error is logged, and stops nothing.
+local function call(client, callback, value, err)
+  next_callback, next_value, next_err = callback, value, err
+  local fine, message = xpcall(call_next, trace)
+  if not fine then
+    client.log("error", "a callback failed: " .. message)
+  end
+end
+
+--- Runs the callback of a call that is done.
+local function run(client, action, callback, value, failure)
   local err = failure and errors.new(failure, action) or nil
   if client.ended then
     if err then
@@ -115,16 +156,18 @@ local function run(client, action, callback, failure)
     end
     return
   end
-  next_callback, next_err = callback, err
-  local fine, message = xpcall(call_next, trace)
-  if not fine then
-    client.log("error", "a callback failed: " .. message)
-  end
+  call(client, callback, value, err)
 end
 
-local function make_due(client, action, callback, failure)
+local function make_due(client, due)
   due_clients[client] = true
-  queue.push(client.due, { action = action, callback = callback, failure = failure })
+  queue.push(client.due, due)
+end
+
+--- Has a function called by the client's `poll`, with what was told.
+function M.notify(client, callback, argument)
+  make_due(client, { is_notice = true, callback = callback, value = argument })
+  queue.push(client.notices, client.due.last)
 end
 
 local function wake(entry)
@@ -137,19 +180,24 @@ end
 --- The outcome goes to whoever waits for it, or to the client's queue; or, when that client polls,
 -- to the callback itself.
 ---@return boolean run
-local function deliver(entry, callback, failure, polling)
+local function deliver(entry, callback, failure, answer, polling)
+  local value = not failure or nil
+  if value and entry.convert then
+    value = entry.convert(answer)
+  end
   if not callback then
-    entry.failure = failure
+    entry.failure, entry.value = failure, value
     callback = entry.callback
   end
   local client = entry.client
   if not callback then
     wake(entry)
   elseif client == polling then
-    run(client, entry.action, callback, failure)
+    run(client, entry.action, callback, value, failure)
     return true
   else
-    make_due(client, entry.action, callback, failure)
+    local action = entry.action
+    make_due(client, { action = action, callback = callback, value = value, failure = failure })
   end
   return false
 end
@@ -168,6 +216,23 @@ local function ask(entry, failure)
   return type(seconds) == "number" and seconds == seconds and seconds or nil
 end
 
+local function hear(notice, failure)
+  local client = by_tag[notice.tag]
+  if client then
+    client.hear(client, notice, failure)
+  end
+end
+
+--- Decides about a failed attempt; true when it is made again.
+local function is_made_again(entry, failure, question)
+  local seconds = ask(entry, failure)
+  if seconds and question:again(seconds) then
+    return true
+  end
+  question:release()
+  return false
+end
+
 --- Takes one answer, if there is one. Never waits.
 ---@param polling table|nil a client with nothing due, whose callback runs at once
 ---@return boolean taken
@@ -176,6 +241,13 @@ function M.collect_one(polling)
   local ticket, failure, question = engine:take()
   if not ticket then
     return false
+  elseif ticket == 0 then
+    hear(question, failure)
+    return true
+  end
+  local answer
+  if type(question) == "table" then
+    question, answer = nil, question
   end
   local entry, callback = entries[ticket], callbacks[ticket]
   if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
@@ -184,15 +256,11 @@ function M.collect_one(polling)
     end
     return true
   end
-  if question then
-    local seconds = ask(entry, failure)
-    if seconds and question:again(seconds) then
-      return true
-    end
-    question:release()
+  if question and is_made_again(entry, failure, question) then
+    return true
   end
   entries[ticket], callbacks[ticket] = nil, nil
-  return true, deliver(entry, callback, failure, polling)
+  return true, deliver(entry, callback, failure, answer, polling)
 end
 
 --- Takes all the answers there are. Never waits.
@@ -214,7 +282,11 @@ function M.run_one(client)
   if queue.is_empty(client.due) then
     due_clients[client] = nil
   end
-  run(client, due.action, due.callback, due.failure)
+  if due.is_notice then
+    call(client, due.callback, due.value)
+  else
+    run(client, due.action, due.callback, due.value, due.failure)
+  end
   return true
 end
 

@@ -26,6 +26,7 @@ function Error.__concat(left, right)
 end
 
 local RETRYABLE = { transient = true, throttled = true }
+local RETRYABLE_CODES = { storage = true }
 local SHOWN = 200 -- bytes of a server's text that a message quotes
 
 local by_code = {}
@@ -71,7 +72,7 @@ function M.new(failure, action)
     code = failure.code,
     message = explain(failure),
     class = class,
-    retryable = RETRYABLE[class] or false,
+    retryable = RETRYABLE[class] or RETRYABLE_CODES[failure.code] or false,
     action = action,
     attempts = failure.attempts or 0,
     status = failure.status,

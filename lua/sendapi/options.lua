@@ -87,6 +87,29 @@ local list = {
     sentence = "requests of this client that may be on their way at once",
   },
   {
+    name = "outbox",
+    type = "string",
+    sentence = "a path (SQLite) or `redis://` url where messages are until they are delivered: "
+      .. "calls return once they are stored, and `retry` and `deadline` do not bound delivery",
+  },
+  {
+    name = "durability",
+    type = "string",
+    default = "full",
+    choices = { "full", "process" },
+    sentence = "what the outbox survives: `full` the machine's crash, `process` the program's only",
+  },
+  {
+    name = "on_dead",
+    type = "function",
+    sentence = "`(letter)`: the outbox gave a message up; called as callbacks are",
+  },
+  {
+    name = "on_pause",
+    type = "function",
+    sentence = "`(err)`: the outbox waits, for the source is at fault; `(nil)`: it goes on",
+  },
+  {
     name = "max_pending",
     type = "integer",
     default = 10000,

@@ -19,6 +19,10 @@
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field connect_timeout number?  seconds, 5
 ---@field connections integer?     requests on their way at once, 16
+---@field outbox string?           a path or a `redis://` url
+---@field durability "full"|"process"|nil
+---@field on_dead fun(letter: sendapi.Letter)|nil
+---@field on_pause fun(err: sendapi.Error|nil)|nil
 ---@field max_pending integer?     requests accepted and not answered, 10000
 ---@field max_pending_bytes integer? 268435456
 ---@field ca_file string?          PEM
@@ -34,6 +38,7 @@
 ---@class sendapi.Stats
 ---@field accepted integer
 ---@field delivered integer
+---@field stored integer    durable in the outbox
 ---@field refused integer   the server answered and said no
 ---@field failed integer    everything else
 ---@field pending integer
@@ -41,8 +46,22 @@
 ---@field retries integer   attempts after the first
 ---@field bytes integer     of the accepted bodies
 ---@field latency sendapi.Latency
+---@field outbox sendapi.OutboxStats? with the option `outbox`
 
----@class sendapi.Latency of what was delivered, from the call to the answer, in seconds
+--- What became of the source's messages in the outbox, of all clients and processes as far as this
+-- one knows: accepted = delivered + discarded + dead + pending. What was there at the beginning
+-- counts as accepted. What other processes do is seen about once a second: what they appended
+-- counts as accepted, what they delivered or discarded as delivered.
+---@class sendapi.OutboxStats
+---@field accepted integer
+---@field delivered integer
+---@field discarded integer
+---@field dead integer
+---@field pending integer
+---@field paused boolean    for a fault of the source
+---@field deliverer boolean whether this process delivers the source now
+
+---@class sendapi.Latency of what was delivered or stored, from the call to the answer, in seconds
 ---@field count integer
 ---@field sum number
 ---@field p50 number

@@ -126,6 +126,7 @@ static void counted_free(void *block)
 #define buffer_reserve_slow refused_buffer_reserve_slow
 #define buffer_take refused_buffer_take
 #define hmac_new refused_hmac_new
+#define hmac_copy refused_hmac_copy
 #define hmac_free refused_hmac_free
 #define hmac_digest refused_hmac_digest
 #define hmac_hex refused_hmac_hex
@@ -137,6 +138,8 @@ static void counted_free(void *block)
 #define endpoint_admit refused_endpoint_admit
 #define endpoint_withdraw refused_endpoint_withdraw
 #define endpoint_dismiss refused_endpoint_dismiss
+#define endpoint_set_figures refused_endpoint_set_figures
+#define endpoint_figures refused_endpoint_figures
 #define request_from_buffer refused_request_from_buffer
 #define request_cancel_all refused_request_cancel_all
 #define request_reset_outcome refused_request_reset_outcome
@@ -166,6 +169,31 @@ static void counted_free(void *block)
 #define scheduler_idle refused_scheduler_idle
 #define scheduler_finished refused_scheduler_finished
 #define scheduler_close refused_scheduler_close
+#define scheduler_returned refused_scheduler_returned
+#define scheduler_has refused_scheduler_has
+#define scheduler_recall refused_scheduler_recall
+#define command_request refused_command_request
+#define command_add_letter refused_command_add_letter
+#define command_dismiss refused_command_dismiss
+#define command_free refused_command_free
+#define deliverer_init refused_deliverer_init
+#define deliverer_use refused_deliverer_use
+#define deliverer_take_back refused_deliverer_take_back
+#define deliverer_step refused_deliverer_step
+#define deliverer_hear refused_deliverer_hear
+#define deliverer_idle refused_deliverer_idle
+#define deliverer_is_bored refused_deliverer_is_bored
+#define deliverer_close refused_deliverer_close
+#define outbox_init refused_outbox_init
+#define outbox_wants refused_outbox_wants
+#define outbox_accept refused_outbox_accept
+#define outbox_cancel refused_outbox_cancel
+#define outbox_step refused_outbox_step
+#define outbox_idle refused_outbox_idle
+#define outbox_is_empty refused_outbox_is_empty
+#define outbox_finished refused_outbox_finished
+#define outbox_abandon refused_outbox_abandon
+#define outbox_close refused_outbox_close
 #define wakeup_init refused_wakeup_init
 #define wakeup_destroy refused_wakeup_destroy
 #define wakeup_descriptor refused_wakeup_descriptor
@@ -197,6 +225,7 @@ static void counted_free(void *block)
 #define engine_submit_and_drive refused_engine_submit_and_drive
 #define engine_resubmit refused_engine_resubmit
 #define engine_cancel refused_engine_cancel
+#define engine_is_running refused_engine_is_running
 #define engine_take refused_engine_take
 #define engine_peek refused_engine_peek
 #define engine_wait refused_engine_wait
@@ -205,6 +234,7 @@ static void counted_free(void *block)
 #define engine_calm refused_engine_calm
 #define engine_remind refused_engine_remind
 #define engine_stop refused_engine_stop
+#define engine_abandon refused_engine_abandon
 #define engine_is_inherited refused_engine_is_inherited
 #define http_exchange refused_http_exchange
 #define http_release refused_http_release
@@ -220,6 +250,9 @@ static void counted_free(void *block)
 #undef append
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
+#include "../../src/command.c"
+#include "../../src/deliverer.c"
+#include "../../src/outbox.c"
 #include "../../src/wakeup.c"
 #include "../../src/transfer.c"
 #define cancel cancel_endpoint
@@ -243,6 +276,7 @@ static void counted_free(void *block)
 
 #include "exchange.h"
 #include "made.h"
+#include "memory_store.h"
 
 /* ---- one refusal after the other ---- */
 
@@ -385,8 +419,8 @@ static void endpoint_survives_every_refusal(void)
     struct endpoint_settings all = {
         .url = "http://x/", .user_agent = "test", .ca_file = "ca.pem", .proxy = "http://y/"};
     struct endpoint_settings none = {.url = NULL};
-    CHECK_INT(refuse_in_turn(make_endpoint, &all), 6);
-    CHECK_INT(refuse_in_turn(make_endpoint, &none), 2);
+    CHECK_INT(refuse_in_turn(make_endpoint, &all), 7);
+    CHECK_INT(refuse_in_turn(make_endpoint, &none), 3);
 }
 
 static void make_request_of(void *argument)
@@ -775,6 +809,117 @@ static void exchange_survives_every_refusal(void)
     server_stop(server);
 }
 
+/* ---- the outbox ---- */
+
+enum { KEPT = 12 };
+
+struct keeping {
+    struct scheduler scheduler;
+    struct outbox outbox;
+    struct endpoint *endpoint;
+    double now;
+    unsigned finished;
+    unsigned stored;
+    unsigned delivered;
+    uint64_t last_of_lane[2];
+};
+
+static struct moment keeping_moment(const struct keeping *keeping)
+{
+    return (struct moment){.now = keeping->now, .wall = keeping->now};
+}
+
+static void count_finished(struct keeping *keeping)
+{
+    struct request *last;
+    struct request *request = outbox_finished(&keeping->outbox, &last);
+    while (request != NULL) {
+        struct request *next = request->next;
+        keeping->finished++;
+        keeping->stored += request->is_stored;
+        CHECK(request->is_stored || request->outcome.failure == FAILURE_NO_MEMORY);
+        request_free(request);
+        request = next;
+    }
+}
+
+/* Everything is delivered at once. */
+static void step_outbox(struct keeping *keeping)
+{
+    struct request *request;
+    kept.now = keeping->now;
+    scheduler_advance(&keeping->scheduler, keeping->now);
+    outbox_step(&keeping->outbox, keeping_moment(keeping));
+    while ((request = scheduler_next(&keeping->scheduler, keeping->now)) != NULL) {
+        uint64_t *last = &keeping->last_of_lane[request_lane(request)[0] == 'b'];
+        CHECK(request->ticket > *last);
+        *last = request->ticket;
+        keeping->delivered++;
+        request->outcome.attempts = 1;
+        request->outcome.status = 200;
+        scheduler_answered(&keeping->scheduler, request, keeping->now);
+    }
+    count_finished(keeping);
+    keeping->now += 0.5;
+}
+
+static struct endpoint *keeping_endpoint(void)
+{
+    struct hmac *key = hmac_new("token", 5);
+    struct endpoint *endpoint = endpoint_new(&(struct endpoint_settings){
+        .url = "http://x/",
+        .connections = 4,
+        .outbox = {.driver = &memory_driver, .path = "memory", .source = "source", .key = key},
+    });
+    hmac_free(key);
+    return endpoint;
+}
+
+static void end_keeping(struct keeping *keeping)
+{
+    scheduler_close(&keeping->scheduler, NULL, keeping->now);
+    outbox_close(&keeping->outbox, keeping_moment(keeping));
+    scheduler_release(&keeping->scheduler);
+    endpoint_release(keeping->endpoint);
+    free(kept.rows);
+    free(kept.log);
+    memset(&kept, 0, sizeof kept);
+}
+
+/* While memory is refused, and when there is some again. */
+static void keep_messages(void *argument)
+{
+    struct keeping keeping = {.now = 1};
+    struct request *requests[KEPT];
+    (void)argument;
+    allow_all();
+    scheduler_init(&keeping.scheduler, 1);
+    outbox_init(&keeping.outbox, &keeping.scheduler, 1);
+    keeping.endpoint = keeping_endpoint();
+    for (unsigned i = 0; i < KEPT; i++) {
+        requests[i] = made_request(keeping.endpoint, i % 2 == 0 ? "a" : "b", i + 1);
+    }
+    arm();
+    for (unsigned i = 0; i < KEPT; i++) {
+        outbox_accept(&keeping.outbox, requests[i], keeping_moment(&keeping));
+        step_outbox(&keeping);
+    }
+    allow_all();
+    for (unsigned i = 0; i < 10; i++) {
+        step_outbox(&keeping);
+    }
+    CHECK_INT(keeping.finished, KEPT);
+    CHECK_INT(keeping.delivered, keeping.stored);
+    CHECK(keeping.stored >= KEPT - 1);
+    CHECK_SIZE(kept.count, 0);
+    end_keeping(&keeping);
+}
+
+static void outbox_survives_every_refusal(void)
+{
+    CHECK(refuse_in_turn(keep_messages, NULL) > 20);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(buffer_survives_every_refusal),
     CHECK_CASE(absurd_sizes_are_refused),
@@ -790,6 +935,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(lane_goes_on_when_its_head_finds_no_memory),
     CHECK_CASE(many_requests_survive_every_refusal),
     CHECK_CASE(exchange_survives_every_refusal),
+    CHECK_CASE(outbox_survives_every_refusal),
 };
 
 /* ---- the libraries' allocations ---- */

@@ -10,7 +10,10 @@
 
 #include <poll.h> /* poll(2) */
 
+#include "clock.h"
+#include "command.h"
 #include "exchange.h"
+#include "memory_store.h"
 #include "random.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -294,6 +297,96 @@ static void stop_and_begin_again_with_questions(void)
     check_stops(true);
 }
 
+/* ---- the outbox ---- */
+
+enum { STORED = 1500 };
+
+static struct endpoint *outboxed_endpoint(const struct server *server)
+{
+    struct exchange_url url = url_at(server->port, "/ok");
+    struct endpoint_settings settings = usual_settings(url.text);
+    struct hmac *key = hmac_new("token", 5);
+    settings.connections = 6;
+    settings.outbox = (struct endpoint_outbox){
+        .driver = &memory_driver, .path = "memory", .source = "source", .key = key};
+    struct endpoint *endpoint = endpoint_new(&settings);
+    hmac_free(key);
+    return endpoint;
+}
+
+static void submit_to_outbox(struct stress *stress, struct endpoint *endpoint, unsigned number)
+{
+    char lane[8];
+    char body[24];
+    (void)snprintf(lane, sizeof lane, "%u", number % LANES);
+    int length = snprintf(body, sizeof body, "%u", number);
+    struct request *request = request_in_lane(endpoint, body, (size_t)length, lane);
+    request->ticket = number;
+    request->deadline = request->submitted + 20;
+    submit_or_free(stress->engine, request, 0.01);
+}
+
+static void ask_outbox(struct stress *stress, struct endpoint *endpoint, enum command_kind kind)
+{
+    struct request *request = command_request(endpoint, kind);
+    server_must(request != NULL && engine_submit(stress->engine, request), "a command");
+}
+
+/* Returns how many were stored; commands are counted in `answers`. */
+static unsigned take_stored(struct stress *stress, unsigned *answers)
+{
+    unsigned stored = 0;
+    for (struct request *request; (request = engine_take(stress->engine)) != NULL;) {
+        stored += request->is_stored;
+        *answers += request->verb == REQUEST_COMMAND;
+        request_free(request);
+    }
+    return stored;
+}
+
+static bool is_delivered(struct endpoint *endpoint)
+{
+    const struct endpoint_figures figures = endpoint_figures(endpoint);
+    CHECK_SIZE(figures.accepted, figures.delivered + figures.dead + figures.pending);
+    return figures.delivered == STORED;
+}
+
+static void what_is_stored_is_delivered_by_the_thread_alone(void)
+{
+    struct stress *stress = begin(11, false);
+    struct endpoint *endpoint = outboxed_endpoint(stress->server);
+    unsigned stored = 0;
+    unsigned answers = 0;
+    double until = clock_now() + 40;
+    memset(&kept, 0, sizeof kept);
+    for (unsigned i = 1; i <= STORED; i++) {
+        submit_to_outbox(stress, endpoint, i);
+        if (i % 100 == 0) {
+            ask_outbox(stress, endpoint, COMMAND_FIGURES);
+        }
+        stored += take_stored(stress, &answers);
+    }
+    while ((stored < STORED || !is_delivered(endpoint)) && clock_now() < until) {
+        (void)engine_wait(stress->engine, 0.01);
+        stored += take_stored(stress, &answers);
+    }
+    ask_outbox(stress, endpoint, COMMAND_LEAVE);
+    while (answers < STORED / 100 + 1 && clock_now() < until) {
+        (void)engine_wait(stress->engine, 0.01);
+        stored += take_stored(stress, &answers);
+    }
+    CHECK_INT(stored, STORED);
+    CHECK_INT(answers, STORED / 100 + 1);
+    CHECK_SIZE(endpoint->counters.stored, STORED);
+    CHECK_SIZE(endpoint->pending, 0);
+    end(stress);
+    CHECK_SIZE(kept.count, 0);
+    CHECK_SIZE(kept.opened, 0);
+    free(kept.rows);
+    free(kept.log);
+    endpoint_release(endpoint);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(lanes_keep_their_order_at_full_speed),
     CHECK_CASE(descriptor_wakes_for_every_answer),
@@ -303,6 +396,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(cancel_at_any_moment),
     CHECK_CASE(stop_and_begin_again),
     CHECK_CASE(stop_and_begin_again_with_questions),
+    CHECK_CASE(what_is_stored_is_delivered_by_the_thread_alone),
 };
 
 int main(int count, char **names)

@@ -1,0 +1,271 @@
+--- A client's outbox: where its messages are until they are delivered, seen from Lua.
+--
+-- The core stores and delivers (outbox.c); here is what chooses the store, asks it, and hears what
+-- it tells.
+local engine = require "sendapi.engine"
+local errors = require "sendapi.error"
+local runtime = require "sendapi.runtime"
+
+local M = {}
+
+local NOTICES = 1000 -- that wait for the client's `poll`; further ones are logged only
+local PAGE = 100 -- letters of one answer at most
+
+---@class sendapi.Letter a message that could not be delivered
+---@field id integer       its name in the outbox
+---@field action string    "messages.create"
+---@field code string      a failure's code, as in sendapi.Error
+---@field reason string    what the server or libcurl said
+---@field status integer?  HTTP, when there was an answer
+---@field attempts integer
+---@field time number      when it was accepted, in seconds since 1970
+---@field died number      when it was given up
+---@field lane string?     the conversation's key
+---@field body string?     the request's JSON; `on_dead` is not given it
+
+---@class sendapi.Outbox
+local Outbox = {}
+Outbox.__index = Outbox
+Outbox.__name = "sendapi.Outbox"
+
+local private = setmetatable({}, { __mode = "k" }) -- the client's state, by outbox
+
+--- The driver that keeps what the option `outbox` names; or nil, and why there is none.
+---@param place string a path, or a url
+---@return userdata|nil driver
+---@return string|nil message
+function M.driver(place)
+  local name = place:find "^rediss?://" and "redis" or "sqlite"
+  local found, driver = pcall(require, "sendapi.store." .. name)
+  if not found then
+    return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
+  end
+  return driver
+end
+
+--- Nginx's master makes clients before it forks: its workers begin with their first calls.
+local function is_before_fork()
+  local ngx = rawget(_G, "ngx")
+  return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.get_phase() == "init"
+end
+
+--- Delivers what is pending from now on, though nothing be sent.
+function M.begin(client)
+  if not is_before_fork() then
+    engine.get():command(client.endpoint, "begin")
+  end
+end
+
+local function no() end
+
+--- Delivers no more. The answer, which `flush` waits for, comes when nothing is on its way.
+function M.leave(client)
+  local ticket, generation = engine.get():command(client.endpoint, "leave")
+  if ticket then
+    engine.expect(ticket, generation, { client = client, action = "outbox.leave" }, no)
+  end
+end
+
+--- Asks the store. Waits for the answer, or calls back with it.
+---@return any answer  with a callback: true when it was asked
+---@return sendapi.Error|nil err
+---@return string|nil misuse to be raised
+local function ask(client, entry, callback)
+  if client.closed then
+    return nil, errors.new({ code = "closed" }, entry.action)
+  end
+  local host = runtime.choose(client.options.runtime, callback == nil)
+  local misuse = host.prepare and host.prepare(callback == nil, client)
+  if misuse then
+    return nil, nil, misuse
+  end
+  local ticket, answer =
+    engine.get():command(client.endpoint, entry.kind, entry.id, entry.limit)
+  if not ticket then
+    return nil, errors.new(answer, entry.action)
+  end
+  engine.expect(ticket, answer, entry, callback)
+  if host.accepted then
+    host.accepted()
+  end
+  if callback then
+    return true
+  end
+  host.await(entry)
+  if entry.failure then
+    return nil, errors.new(entry.failure, entry.action)
+  end
+  return entry.value
+end
+
+--- Makes a method of it, and raises at that method's caller what is misuse.
+local function run(self, method, entry, callback)
+  local client = self ~= nil and private[self]
+  if not client then
+    error(("call it with a colon: outbox:%s(...)"):format(method), 3)
+  end
+  if callback ~= nil and type(callback) ~= "function" then
+    error(("expected a function as last argument, got a %s"):format(type(callback)), 3)
+  end
+  entry.client, entry.action = client, "outbox." .. method
+  local answer, err, misuse = ask(client, entry, callback)
+  if misuse then
+    error(misuse, 3)
+  end
+  return answer, err
+end
+
+local function pending_of(answer)
+  return answer.figures.pending
+end
+
+local function oldest_of(answer)
+  return answer.figures.oldest or false
+end
+
+local function letters_of(answer)
+  return answer.letters
+end
+
+local function count_of(answer)
+  return answer.count
+end
+
+--- How many messages of the source wait to be delivered, of all processes. Like every method here
+-- it waits for the answer, or, with a function, calls back with it.
+---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
+---@return integer|nil count
+---@return sendapi.Error|nil err
+function Outbox:pending(callback)
+  local answer, err = run(self, "pending", { kind = "figures", convert = pending_of }, callback)
+  return answer, err
+end
+
+--- When the oldest of them was accepted, in seconds since 1970; false when none waits.
+---@param callback fun(time: number|false|nil, err: sendapi.Error|nil)|nil
+---@return number|false|nil time
+---@return sendapi.Error|nil err
+function Outbox:oldest(callback)
+  local answer, err = run(self, "oldest", { kind = "figures", convert = oldest_of }, callback)
+  return answer, err
+end
+
+local page_names = { after = true, limit = true }
+
+local function check_page(page)
+  for name, value in pairs(page) do
+    if not page_names[name] or type(value) ~= "number" or value ~= value or value < 0 then
+      error("dead: expected { after = id, limit = count }", 3)
+    end
+  end
+end
+
+--- The dead letters of the source, by ascending ids, a page at a time.
+---@param page { after: integer?, limit: integer? }|nil those after that id; at most 100
+---@param callback fun(letters: sendapi.Letter[]|nil, err: sendapi.Error|nil)|nil
+---@return sendapi.Letter[]|nil letters
+---@return sendapi.Error|nil err
+function Outbox:dead(page, callback)
+  if type(page) == "function" then
+    page, callback = nil, page
+  end
+  if page ~= nil and type(page) ~= "table" then
+    error(("dead: expected a table or a function, got a %s"):format(type(page)), 2)
+  end
+  page = page or {}
+  check_page(page)
+  local answer, err = run(self, "dead", {
+    kind = "letters",
+    id = page.after,
+    limit = page.limit or PAGE,
+    convert = letters_of,
+  }, callback)
+  return answer, err
+end
+
+local function is_id(id)
+  return type(id) == "number" and id >= 1 and id % 1 == 0
+end
+
+--- Makes a letter pending again, behind what is; or all of them.
+---@param id integer|nil a letter's; nil: all
+---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
+---@return integer|nil count how many there were
+---@return sendapi.Error|nil err
+function Outbox:retry(id, callback)
+  if type(id) == "function" then
+    id, callback = nil, id
+  end
+  if id ~= nil and not is_id(id) then
+    error("retry: expected a letter's id or nothing", 2)
+  end
+  local answer, err =
+    run(self, "retry", { kind = "retry", id = id, convert = count_of }, callback)
+  return answer, err
+end
+
+--- Forgets a letter.
+---@param id integer
+---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
+---@return integer|nil count 1, or 0 when there is none of that id
+---@return sendapi.Error|nil err
+function Outbox:discard(id, callback)
+  if not is_id(id) then
+    error("discard: expected a letter's id", 2)
+  end
+  local answer, err =
+    run(self, "discard", { kind = "discard", id = id, convert = count_of }, callback)
+  return answer, err
+end
+
+--- The outbox of a client that has one.
+---@return sendapi.Outbox
+function M.of(client)
+  if not client.outbox then
+    client.outbox = setmetatable({}, Outbox)
+    private[client.outbox] = client
+  end
+  return client.outbox
+end
+
+--- What the program is told, as its option's function wants it.
+local function call_later(client, callback, argument)
+  if callback and engine.notices_of(client) < NOTICES then
+    engine.notify(client, callback, argument)
+  end
+end
+
+local hear = {}
+
+function hear.died(client, notice)
+  local letter = notice.letter
+  client.log(
+    "warn",
+    ("%s, number %d in the outbox, was given up: %s"):format(letter.action, letter.id, letter.code)
+  )
+  call_later(client, client.options.on_dead, letter)
+end
+
+function hear.paused(client, _, failure)
+  local err = errors.new(failure, "outbox")
+  client.log("error", ("source %s is paused: %s"):format(client.source_id, tostring(err)))
+  call_later(client, client.options.on_pause, err)
+end
+
+function hear.resumed(client)
+  client.log("info", ("source %s is delivered again"):format(client.source_id))
+  call_later(client, client.options.on_pause, nil)
+end
+
+function hear.troubled(client, _, failure)
+  client.log("error", tostring(errors.new(failure, "outbox")))
+end
+
+--- Takes what the outbox tells: logs it at once; its callback is called by the client's `poll`.
+function M.hear(client, notice, failure)
+  if not client.ended then
+    hear[notice.told](client, notice, failure)
+  end
+end
+
+return M

@@ -1,0 +1,906 @@
+/*
+ * The outbox with a store in memory, servers and clocks that are made up, and processes that are
+ * no processes: each has a scheduler and an outbox of its own on the one store.
+ */
+
+#include "outbox.h"
+
+#include <stdio.h>
+
+#include "check.h"
+#include "memory_store.h"
+#include "random.h"
+
+enum {
+    MOST = 12000,     /* messages of a test */
+    CONNECTIONS = 16, /* of an endpoint */
+    LANES = 10,
+    ON_WAY = 64,
+};
+
+static const double EPOCH = 1700000000; /* the time of day when the clock is 0 */
+
+/* ---- the server ---- */
+
+enum answer { ANSWER_OK, ANSWER_DOWN, ANSWER_LOST, ANSWER_BAD_TOKEN, ANSWER_BAD_MESSAGE };
+
+struct sent {
+    unsigned times;
+    unsigned first; /* its place among all that came for the first time, from 1 */
+};
+
+static struct {
+    struct sent sent[MOST + 1];
+    unsigned arrivals;
+    unsigned requests;
+    double latency;
+    unsigned bad;        /* this message is refused */
+    unsigned failing;    /* this message is answered by a 500 */
+    bool is_down;        /* no connection */
+    const char *token;   /* the right one; NULL: any */
+    unsigned lost;       /* of so many answers one gets lost; 0: none */
+    bool is_overlapping; /* two processes had something on its way at once */
+    struct random random;
+} server;
+
+static unsigned number_of(struct request *request)
+{
+    char text[MEMORY_TEXT] = "";
+    memcpy(text, request_body(request), request->length);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+static bool is_signed(struct request *request, const char *token)
+{
+    unsigned char expected[HMAC_BYTES];
+    struct hmac *hmac = hmac_new(token, strlen(token));
+    bool fine = hmac_digest(hmac, request_body(request), request->length, expected) &&
+                memcmp(expected, request->signature, HMAC_BYTES) == 0;
+    hmac_free(hmac);
+    return fine;
+}
+
+static void arrive(unsigned number)
+{
+    struct sent *sent = &server.sent[number];
+    if (sent->times++ == 0) {
+        sent->first = ++server.arrivals;
+    }
+}
+
+static enum answer answer_to(struct request *request)
+{
+    unsigned number = number_of(request);
+    server.requests++;
+    if (server.is_down || (server.failing != 0 && number == server.failing)) {
+        return ANSWER_DOWN;
+    }
+    if (server.token != NULL && !is_signed(request, server.token)) {
+        return ANSWER_BAD_TOKEN;
+    }
+    if (server.bad != 0 && number == server.bad) {
+        return ANSWER_BAD_MESSAGE;
+    }
+    arrive(number);
+    return server.lost > 0 && random_below(&server.random, server.lost) == 0 ? ANSWER_LOST
+                                                                             : ANSWER_OK;
+}
+
+/* ---- processes ---- */
+
+struct on_way {
+    struct request *request;
+    double ends;
+};
+
+struct process {
+    bool is_alive;
+    double stalled_until;
+    struct scheduler scheduler;
+    struct outbox outbox;
+    struct endpoint *endpoint;
+    struct on_way on_way[ON_WAY];
+    size_t count;
+};
+
+enum { PROCESSES = 3 };
+
+static struct process processes[PROCESSES];
+static double now;
+static double jump; /* of the time of day */
+static bool confirmed[MOST + 1];
+static unsigned refused; /* came back with FAILURE_STORAGE */
+static unsigned notices[COMMAND_TROUBLED + 1];
+static struct request *answered; /* the last command that was */
+
+static struct moment moment(void)
+{
+    kept.now = now;
+    return (struct moment){.now = now, .wall = EPOCH + now + jump};
+}
+
+static struct endpoint *new_endpoint(const char *token)
+{
+    struct hmac *key = hmac_new(token, strlen(token));
+    struct endpoint *endpoint = endpoint_new(&(struct endpoint_settings){
+        .url = "http://127.0.0.1/",
+        .connections = CONNECTIONS,
+        .max_pending = SIZE_MAX,
+        .max_pending_bytes = SIZE_MAX,
+        .policy = {.attempts = 1},
+        .outbox = {.driver = &memory_driver, .path = "memory", .source = "source", .key = key},
+    });
+    hmac_free(key);
+    return endpoint;
+}
+
+static struct request *command(struct endpoint *endpoint, enum command_kind kind)
+{
+    return command_request(endpoint, kind);
+}
+
+static void accept(struct process *process, struct request *request)
+{
+    if (outbox_wants(request)) {
+        outbox_accept(&process->outbox, request, moment());
+    } else {
+        scheduler_accept(&process->scheduler, request, now);
+    }
+}
+
+static void start(struct process *process, const char *token)
+{
+    *process = (struct process){.is_alive = true};
+    scheduler_init(&process->scheduler, 7 + (uint64_t)(process - processes));
+    outbox_init(&process->outbox, &process->scheduler, 1);
+    process->endpoint = new_endpoint(token);
+    accept(process, command(process->endpoint, COMMAND_BEGIN));
+}
+
+static void begin(void)
+{
+    free(kept.rows);
+    free(kept.log);
+    memset(&kept, 0, sizeof kept);
+    memset(&server, 0, sizeof server);
+    memset(confirmed, 0, sizeof confirmed);
+    memset(notices, 0, sizeof notices);
+    server.random.state = 42;
+    server.latency = 0.01;
+    now = 0;
+    jump = 0;
+    refused = 0;
+    start(&processes[0], "token");
+}
+
+static void take_finished(struct process *process)
+{
+    struct request *last;
+    struct request *request = outbox_finished(&process->outbox, &last);
+    while (request != NULL) {
+        struct request *next = request->next;
+        if (request->verb != REQUEST_COMMAND) {
+            bool is_fine = request->outcome.failure == FAILURE_NONE;
+            CHECK(is_fine == request->is_stored);
+            confirmed[number_of(request)] = is_fine;
+            refused += !is_fine;
+            request_free(request);
+        } else if (request->command->kind >= COMMAND_DIED) {
+            notices[request->command->kind]++;
+            command_dismiss(request);
+            request_free(request);
+        } else {
+            request_free(answered);
+            answered = request;
+        }
+        request = next;
+    }
+}
+
+static void judge_overlap(void)
+{
+    unsigned busy = 0;
+    for (size_t i = 0; i < PROCESSES; i++) {
+        busy += processes[i].is_alive && processes[i].count > 0;
+    }
+    server.is_overlapping = server.is_overlapping || busy > 1;
+}
+
+static void set_outcome(struct request *request, enum answer answer)
+{
+    static const struct outcome outcomes[] = {
+        [ANSWER_OK] = {.failure = FAILURE_NONE, .status = 200},
+        [ANSWER_DOWN] = {.failure = FAILURE_CONNECTION_REFUSED, .unreached = true},
+        [ANSWER_LOST] = {.failure = FAILURE_TIMEOUT},
+        [ANSWER_BAD_TOKEN] = {.failure = FAILURE_INVALID_SIGNATURE, .status = 422},
+        [ANSWER_BAD_MESSAGE] = {.failure = FAILURE_REFUSED, .status = 422},
+    };
+    unsigned attempts = request->outcome.attempts + 1;
+    request_reset_outcome(request);
+    request->outcome = outcomes[answer];
+    request->outcome.attempts = attempts;
+    request->outcome.retry_after = -1;
+}
+
+static void finish_transfers(struct process *process)
+{
+    for (size_t i = 0; i < process->count;) {
+        if (process->on_way[i].ends > now) {
+            i++;
+            continue;
+        }
+        struct request *request = process->on_way[i].request;
+        process->on_way[i] = process->on_way[--process->count];
+        set_outcome(request, answer_to(request));
+        scheduler_answered(&process->scheduler, request, now);
+    }
+}
+
+/* The order of traffic_step. */
+static void step(struct process *process)
+{
+    if (!process->is_alive || now < process->stalled_until) {
+        return;
+    }
+    scheduler_advance(&process->scheduler, now);
+    outbox_step(&process->outbox, moment());
+    struct request *request;
+    while (process->count < ON_WAY &&
+           (request = scheduler_next(&process->scheduler, now)) != NULL) {
+        double spread = (double)random_below(&server.random, 100) / 100;
+        process->on_way[process->count++] =
+            (struct on_way){request, now + server.latency * (0.5 + spread)};
+    }
+    judge_overlap();
+    finish_transfers(process);
+    take_finished(process);
+}
+
+/* When anything happens next, at most so much later. */
+static double next_event(double most)
+{
+    double wait = most;
+    for (size_t i = 0; i < PROCESSES; i++) {
+        struct process *process = &processes[i];
+        if (!process->is_alive) {
+            continue;
+        }
+        double idle = scheduler_idle(&process->scheduler, now, wait);
+        idle = outbox_idle(&process->outbox, now, idle);
+        for (size_t k = 0; k < process->count; k++) {
+            double left = process->on_way[k].ends - now;
+            idle = left < idle ? left : idle;
+        }
+        if (now < process->stalled_until) {
+            idle = process->stalled_until - now;
+        }
+        wait = idle < wait ? idle : wait;
+    }
+    return wait > 1e-4 ? wait : 1e-4;
+}
+
+static void run(double seconds)
+{
+    double end = now + seconds;
+    while (now < end) {
+        for (size_t i = 0; i < PROCESSES; i++) {
+            step(&processes[i]);
+        }
+        now += next_event(end - now);
+    }
+}
+
+/* As a kill -9: nothing is written any more; what was on its way may have arrived. */
+static void die(struct process *process, bool is_killed)
+{
+    char holder[sizeof kept.holder];
+    memcpy(holder, kept.holder, sizeof holder);
+    bool fails = kept.fails_to_end;
+    kept.fails_to_end = fails || is_killed;
+    scheduler_close(&process->scheduler, NULL, now);
+    while (process->count > 0) {
+        struct request *request = process->on_way[--process->count].request;
+        if (is_killed && random_below(&server.random, 2) == 0) {
+            (void)answer_to(request);
+        }
+        request_reset_outcome(request);
+        request->outcome.failure = FAILURE_CLOSED;
+        scheduler_answered(&process->scheduler, request, now);
+    }
+    outbox_close(&process->outbox, moment());
+    take_finished(process);
+    kept.fails_to_end = fails;
+    if (is_killed) { /* its lease has to run out */
+        memcpy(kept.holder, holder, sizeof holder);
+    }
+    scheduler_release(&process->scheduler);
+    endpoint_release(process->endpoint);
+    process->is_alive = false;
+}
+
+static void end(void)
+{
+    for (size_t i = 0; i < PROCESSES; i++) {
+        if (processes[i].is_alive) {
+            die(&processes[i], false);
+        }
+    }
+    CHECK_SIZE(kept.opened, 0);
+    request_free(answered);
+    answered = NULL;
+}
+
+static struct request *new_message(struct process *process, unsigned number, unsigned lane)
+{
+    char text[MEMORY_TEXT];
+    char key[MEMORY_TEXT];
+    struct buffer buffer;
+    int length = snprintf(text, sizeof text, "%u", number);
+    int key_length = lane > 0 ? snprintf(key, sizeof key, "lane %u", lane) : 0;
+    buffer_init(&buffer, REQUEST_FRONT, MEMORY_TEXT);
+    buffer_append(&buffer, text, (size_t)length);
+    struct request *request =
+        request_from_buffer(&buffer, process->endpoint, key, (size_t)key_length);
+    request->submitted = now;
+    request->deadline = now + 60;
+    return request;
+}
+
+static void send_message(struct process *process, unsigned number)
+{
+    accept(process, new_message(process, number, 1 + number % LANES));
+}
+
+/* ---- the judge ---- */
+
+static bool is_in_store(unsigned number)
+{
+    for (size_t i = 0; i < kept.count; i++) {
+        if (strtoul(kept.rows[i].body, NULL, 10) == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing confirmed is lost, and a lane's messages came in the order of their appending. Returns the
+ * duplicates. */
+static unsigned judge(unsigned last)
+{
+    unsigned before[LANES] = {0};
+    unsigned duplicates = 0;
+    for (unsigned number = 1; number <= last; number++) {
+        CHECK_NOTE("message %u", number);
+        CHECK(!confirmed[number] || server.sent[number].times > 0 || is_in_store(number));
+    }
+    for (size_t i = 0; i < kept.logged; i++) {
+        const struct sent *sent = &server.sent[kept.log[i]];
+        size_t lane = kept.log[i] % LANES;
+        CHECK_NOTE("message %lu", kept.log[i]);
+        if (sent->times > 0) {
+            CHECK(sent->first > before[lane]);
+            before[lane] = sent->first;
+            duplicates += sent->times - 1;
+        }
+    }
+    CHECK_NOTE("%s", "");
+    return duplicates;
+}
+
+static size_t count_rows(bool is_dead)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kept.count; i++) {
+        count += kept.rows[i].is_dead == is_dead;
+    }
+    return count;
+}
+
+static void check_figures(uint64_t accepted, uint64_t delivered, uint64_t dead, uint64_t pending)
+{
+    const struct endpoint_figures figures = endpoint_figures(processes[0].endpoint);
+    CHECK_SIZE(figures.accepted, accepted);
+    CHECK_SIZE(figures.delivered, delivered);
+    CHECK_SIZE(figures.dead, dead);
+    CHECK_SIZE(figures.pending, pending);
+    CHECK_SIZE(figures.accepted,
+               figures.delivered + figures.discarded + figures.dead + figures.pending);
+}
+
+/* ---- cases ---- */
+
+static void what_is_accepted_is_stored_and_delivered(void)
+{
+    begin();
+    send_message(&processes[0], 1);
+    step(&processes[0]);
+    CHECK(confirmed[1]);
+    CHECK_INT(server.requests, 0);
+    run(1);
+    CHECK_INT(judge(1), 0);
+    CHECK_INT(server.sent[1].times, 1);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void what_comes_together_is_one_transaction_of_at_most_a_batch(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 300; i++) {
+        send_message(&processes[0], i);
+    }
+    run(5);
+    CHECK_INT(kept.appends, 3);
+    CHECK_SIZE(kept.largest_append, OUTBOX_BATCH);
+    CHECK_INT(server.arrivals, 300);
+    CHECK_INT(judge(300), 0);
+    end();
+}
+
+static void typing_is_not_stored(void)
+{
+    begin();
+    struct request *typing = new_message(&processes[0], 1, 1);
+    typing->ephemeral = true;
+    CHECK(!outbox_wants(typing));
+    struct request *skipped = new_message(&processes[0], 2, 1);
+    skipped->verb = REQUEST_SKIP;
+    CHECK(!outbox_wants(skipped));
+    request_free(typing);
+    request_free(skipped);
+    end();
+}
+
+static void what_cannot_be_stored_comes_back_and_says_why(void)
+{
+    begin();
+    kept.fails_to_append = true;
+    send_message(&processes[0], 1);
+    run(0.1);
+    CHECK_INT(refused, 1);
+    kept.fails_to_append = false;
+    send_message(&processes[0], 2);
+    run(1);
+    CHECK_INT(server.sent[1].times, 0);
+    CHECK_INT(server.sent[2].times, 1);
+    end();
+}
+
+static void a_store_that_cannot_be_opened_is_tried_again(void)
+{
+    begin();
+    kept.fails_to_open = true;
+    send_message(&processes[0], 1);
+    run(3);
+    CHECK_INT(refused, 1);
+    kept.fails_to_open = false;
+    run(1.1);
+    send_message(&processes[0], 2);
+    run(1);
+    CHECK_INT(server.sent[2].times, 1);
+    end();
+}
+
+static void a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on(void)
+{
+    begin();
+    server.bad = 3;
+    for (unsigned i = 1; i <= 30; i++) {
+        send_message(&processes[0], i);
+    }
+    run(5);
+    CHECK_INT(server.arrivals, 29);
+    CHECK_SIZE(count_rows(true), 1);
+    CHECK_SIZE(count_rows(false), 0);
+    CHECK_TEXT(kept.rows[0].code, "refused");
+    check_figures(30, 29, 1, 0);
+    CHECK_INT(notices[COMMAND_DIED], 1);
+    CHECK_INT(judge(30), 0);
+    end();
+}
+
+static void ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 600; i++) {
+        send_message(&processes[0], i);
+    }
+    kept.fails_to_end = true;
+    run(30);
+    CHECK_SIZE(kept.count, 600);
+    CHECK(server.arrivals >= DELIVERER_ROWS / 2 && server.arrivals <= DELIVERER_ROWS);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    kept.fails_to_end = false;
+    run(10);
+    CHECK_SIZE(kept.count, 0);
+    CHECK_INT(judge(600), 0);
+    CHECK_INT(server.arrivals, 600);
+    end();
+}
+
+static void a_wrong_token_pauses_and_loses_nothing(void)
+{
+    begin();
+    server.token = "another";
+    for (unsigned i = 1; i <= 50; i++) {
+        send_message(&processes[0], i);
+    }
+    run(600);
+    CHECK_INT(notices[COMMAND_PAUSED], 1);
+    CHECK_INT(notices[COMMAND_DIED], 0);
+    CHECK_SIZE(count_rows(false), 50);
+    CHECK(server.requests > LANES + 10 && server.requests <= LANES + 20);
+    check_figures(50, 0, 0, 50);
+    server.token = "token";
+    run(61);
+    CHECK_INT(notices[COMMAND_RESUMED], 1);
+    CHECK_INT(server.arrivals, 50);
+    CHECK_INT(judge(50), 0);
+    end();
+}
+
+static void a_new_token_resumes_at_once(void)
+{
+    begin();
+    server.token = "another";
+    for (unsigned i = 1; i <= 50; i++) {
+        send_message(&processes[0], i);
+    }
+    run(600);
+    struct endpoint *better = new_endpoint("another");
+    accept(&processes[0], command(better, COMMAND_BEGIN));
+    run(1);
+    CHECK_INT(server.arrivals, 50);
+    CHECK_INT(judge(50), 0);
+    endpoint_release(better);
+    end();
+}
+
+static void another_process_with_a_better_token_takes_over(void)
+{
+    begin();
+    server.token = "another";
+    for (unsigned i = 1; i <= 50; i++) {
+        send_message(&processes[0], i);
+    }
+    run(10);
+    start(&processes[1], "another");
+    run(5);
+    CHECK_INT(server.arrivals, 50);
+    CHECK(!server.is_overlapping);
+    CHECK_INT(judge(50), 0);
+    end();
+}
+
+static void a_row_is_tried_for_three_days(void)
+{
+    begin();
+    server.is_down = true;
+    send_message(&processes[0], 1);
+    run(DELIVERER_GIVE_UP - 400);
+    CHECK_SIZE(count_rows(false), 1);
+    run(500);
+    CHECK_SIZE(count_rows(true), 1);
+    CHECK_TEXT(kept.rows[0].code, "connection_refused");
+    CHECK(kept.rows[0].attempts > 800); /* every five minutes at most */
+    CHECK(kept.rows[0].attempts < 4000);
+    end();
+}
+
+static void an_old_row_has_its_time_all_the_same(void)
+{
+    begin();
+    server.is_down = true;
+    jump = 0;
+    send_message(&processes[0], 1);
+    run(1);
+    die(&processes[0], false);
+    jump = 10.0 * DELIVERER_GIVE_UP;
+    start(&processes[0], "token");
+    run(DELIVERER_LEAST / 2);
+    CHECK_SIZE(count_rows(false), 1);
+    server.is_down = false;
+    run(400);
+    CHECK_INT(server.sent[1].times, 1);
+    end();
+}
+
+static void an_outage_is_drained_without_a_burst(void)
+{
+    begin();
+    server.is_down = true;
+    for (unsigned i = 1; i <= 10000; i++) {
+        send_message(&processes[0], i);
+    }
+    run(600);
+    CHECK_SIZE(count_rows(false), 10000);
+    CHECK(server.requests < 16 + 2 * 600); /* the bucket, then a probe a second */
+    server.is_down = false;
+    unsigned before = server.requests;
+    run(2);
+    CHECK(processes[0].count <= CONNECTIONS);
+    run(400);
+    CHECK_INT(server.arrivals, 10000);
+    CHECK_INT(server.requests - before, 10000);
+    CHECK_INT(judge(10000), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void others_appends_are_heard_within_a_moment(void)
+{
+    begin();
+    run(1);
+    start(&processes[1], "token");
+    run(1);
+    send_message(&processes[1], 1);
+    step(&processes[1]);
+    CHECK(confirmed[1]);
+    run(0.065); /* 40 ms, and what the exchange takes */
+    CHECK_INT(server.sent[1].times, 1);
+    CHECK_INT(judge(1), 0);
+    end();
+}
+
+static void nothing_is_written_while_idle(void)
+{
+    begin();
+    send_message(&processes[0], 1);
+    run(1);
+    unsigned appends = kept.appends;
+    unsigned ends = kept.ends;
+    unsigned reads = kept.reads;
+    unsigned looks = kept.looks;
+    unsigned idles = kept.idles;
+    run(100);
+    CHECK_INT(kept.appends, appends);
+    CHECK_INT(kept.ends, ends);
+    CHECK_INT(kept.reads, reads);
+    CHECK(kept.looks - looks > 2000 && kept.looks - looks <= 2501);
+    CHECK(kept.idles - idles >= 90 && kept.idles - idles <= 101);
+    end();
+}
+
+static void a_killed_deliverer_is_replaced(void)
+{
+    begin();
+    start(&processes[1], "token");
+    for (unsigned i = 1; i <= 500; i++) {
+        send_message(&processes[0], i);
+    }
+    run(0.05);
+    size_t on_way = processes[0].count;
+    die(&processes[0], true);
+    run(15);
+    CHECK_INT(server.arrivals, 500);
+    CHECK(judge(500) <= on_way);
+    CHECK(!server.is_overlapping);
+    end();
+}
+
+static void a_stalled_deliverer_is_fenced(void)
+{
+    begin();
+    start(&processes[1], "token");
+    run(1);
+    for (unsigned i = 1; i <= 2000; i++) {
+        send_message(&processes[0], i);
+    }
+    server.latency = 0.1;
+    run(0.2);
+    size_t on_way = processes[0].count;
+    CHECK(on_way > 0);
+    processes[0].stalled_until = now + 12;
+    run(11.5);
+    CHECK(processes[1].count > 0);
+    run(60);
+    CHECK_INT(server.arrivals, 2000);
+    CHECK(judge(2000) <= CONNECTIONS + DELIVERER_ROWS);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void a_lane_that_fails_does_not_fill_the_window(void)
+{
+    begin();
+    server.failing = 1;
+    accept(&processes[0], new_message(&processes[0], 1, 1));
+    for (unsigned i = 2; i <= 1000; i++) {
+        accept(&processes[0], new_message(&processes[0], i, 1));
+    }
+    for (unsigned i = 1001; i <= 2000; i++) {
+        accept(&processes[0], new_message(&processes[0], i, 2 + i % LANES));
+    }
+    run(60);
+    CHECK_INT(server.arrivals, 1000);
+    CHECK_INT(server.sent[2].times, 0);
+    server.failing = 0;
+    run(400);
+    CHECK_INT(server.arrivals, 2000);
+    for (unsigned i = 2; i <= 1000; i++) {
+        CHECK(server.sent[i].first > server.sent[i - 1].first && server.sent[i].times == 1);
+    }
+    end();
+}
+
+static void letters_are_listed_retried_and_discarded(void)
+{
+    begin();
+    server.bad = 1;
+    send_message(&processes[0], 1);
+    send_message(&processes[0], 2);
+    run(1);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_FIGURES));
+    run(0.1);
+    CHECK_INT(answered->command->figures.dead, 1);
+    struct request *letters = command(processes[0].endpoint, COMMAND_LETTERS);
+    letters->command->limit = 10;
+    accept(&processes[0], letters);
+    run(0.1);
+    CHECK_SIZE(answered->command->count, 1);
+    CHECK_TEXT(answered->command->letters->letter.code, "refused");
+    CHECK_TEXT(answered->command->letters->letter.row.body, "1");
+    server.bad = 0;
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_RETRY));
+    run(1);
+    CHECK_SIZE(answered->command->count, 1);
+    CHECK_INT(server.sent[1].times, 1);
+    server.bad = 3;
+    send_message(&processes[0], 3);
+    run(1);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_DISCARD));
+    run(0.1);
+    CHECK_SIZE(answered->command->count, 1);
+    CHECK_SIZE(kept.count, 0);
+    check_figures(3, 2, 0, 0);
+    end();
+}
+
+static void what_others_do_is_seen(void)
+{
+    begin();
+    run(1);
+    start(&processes[1], "token");
+    server.is_down = true;
+    for (unsigned i = 1; i <= 20; i++) {
+        send_message(&processes[1], i);
+    }
+    run(3);
+    server.is_down = false;
+    send_message(&processes[0], 21);
+    run(30);
+    check_figures(21, 21, 0, 0);
+    end();
+}
+
+static void who_leaves_waits_for_what_is_on_its_way_alone(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 500; i++) {
+        send_message(&processes[0], i);
+    }
+    server.latency = 1;
+    run(0.2);
+    CHECK(processes[0].count > 0);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(2);
+    CHECK(answered != NULL && answered->command->kind == COMMAND_LEAVE);
+    CHECK_SIZE(processes[0].count, 0);
+    CHECK(processes[0].endpoint->key == NULL);
+    CHECK(outbox_is_empty(&processes[0].outbox));
+    CHECK_SIZE(kept.count + server.arrivals, 500);
+    CHECK_TEXT(kept.holder, "");
+    CHECK_INT(judge(500), 0);
+    end();
+}
+
+static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
+{
+    begin();
+    server.failing = 1;
+    send_message(&processes[0], 1);
+    server.latency = 1;
+    run(0.2);
+    CHECK_SIZE(processes[0].count, 1);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(1.6);
+    CHECK(answered != NULL && answered->command->kind == COMMAND_LEAVE);
+    CHECK_SIZE(count_rows(false), 1);
+    CHECK(outbox_is_empty(&processes[0].outbox));
+    end();
+}
+
+/* ---- at random ---- */
+
+static void act_at_random(struct random *random, unsigned *next)
+{
+    struct process *process = &processes[random_below(random, PROCESSES)];
+    unsigned count = (unsigned)random_below(random, 40);
+    if (!process->is_alive) {
+        start(process, random_below(random, 4) == 0 ? "wrong" : "token");
+        return;
+    }
+    switch (random_below(random, 14)) {
+    case 0: kept.fails_to_append = !kept.fails_to_append; break;
+    case 1: kept.fails_to_end = !kept.fails_to_end; break;
+    case 2: kept.fails_to_read = !kept.fails_to_read; break;
+    case 3: kept.fails_to_lease = !kept.fails_to_lease; break;
+    case 4: die(process, true); break;
+    case 5: die(process, false); break;
+    case 6: process->stalled_until = now + (double)random_below(random, 30); break;
+    case 7: server.is_down = !server.is_down; break;
+    default: break;
+    }
+    if (process->is_alive) {
+        for (unsigned i = 0; i < count && *next < MOST; i++) {
+            send_message(process, ++*next);
+        }
+    }
+    server.bad = random_below(random, 8) == 0 ? *next : server.bad;
+}
+
+static void recover(void)
+{
+    kept.fails_to_append = kept.fails_to_end = false;
+    kept.fails_to_read = kept.fails_to_lease = false;
+    server.is_down = false;
+    server.lost = 0;
+    for (size_t i = 0; i < PROCESSES; i++) {
+        if (processes[i].is_alive) {
+            die(&processes[i], false);
+        }
+    }
+    start(&processes[0], "token");
+    run(700);
+}
+
+static void whatever_happens_nothing_is_lost_and_order_holds(void)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct random random = {.state = seed * 7919};
+        unsigned next = 0;
+        begin();
+        server.token = "token";
+        server.lost = 50;
+        for (unsigned i = 0; i < 120; i++) {
+            act_at_random(&random, &next);
+            run((double)random_below(&random, 300) / 100);
+        }
+        recover();
+        CHECK_SIZE(count_rows(false), 0);
+        CHECK(next > 500);
+        (void)judge(next);
+        end();
+    }
+}
+
+static const struct check_case cases[] = {
+    CHECK_CASE(what_is_accepted_is_stored_and_delivered),
+    CHECK_CASE(what_comes_together_is_one_transaction_of_at_most_a_batch),
+    CHECK_CASE(typing_is_not_stored),
+    CHECK_CASE(what_cannot_be_stored_comes_back_and_says_why),
+    CHECK_CASE(a_store_that_cannot_be_opened_is_tried_again),
+    CHECK_CASE(a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on),
+    CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
+    CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
+    CHECK_CASE(a_new_token_resumes_at_once),
+    CHECK_CASE(another_process_with_a_better_token_takes_over),
+    CHECK_CASE(a_row_is_tried_for_three_days),
+    CHECK_CASE(an_old_row_has_its_time_all_the_same),
+    CHECK_CASE(an_outage_is_drained_without_a_burst),
+    CHECK_CASE(others_appends_are_heard_within_a_moment),
+    CHECK_CASE(nothing_is_written_while_idle),
+    CHECK_CASE(a_killed_deliverer_is_replaced),
+    CHECK_CASE(a_stalled_deliverer_is_fenced),
+    CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
+    CHECK_CASE(letters_are_listed_retried_and_discarded),
+    CHECK_CASE(what_others_do_is_seen),
+    CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
+    CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
+};
+
+int main(int count, char **names)
+{
+    return CHECK_RUN(cases, count, names);
+}

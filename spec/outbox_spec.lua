@@ -1,0 +1,403 @@
+--- An outbox in a SQLite file, against a real nginx: what is confirmed arrives, whatever happens to
+-- the program in between.
+local core = require "sendapi.core"
+local engine = require "sendapi.engine"
+local host = require "sendapi.sandbox.host"
+local sendapi = require "sendapi"
+local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
+local temporary = require "spec.support.temporary"
+local traffic = require "spec.support.traffic"
+
+local PATIENCE = 20 -- seconds, at most
+local LUA = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d" -- on the PATH
+
+describe("a client with an outbox", function()
+  local sandbox, directory
+  local clients, logged
+
+  setup(function()
+    sandbox = assert(host.start { sources = traffic.sources { plain = {} } })
+  end)
+
+  teardown(function()
+    sandbox:stop()
+  end)
+
+  before_each(function()
+    sandbox:clear()
+    sandbox:fault(nil)
+    directory = temporary.directory()
+    clients, logged = {}, {}
+  end)
+
+  after_each(function()
+    for _, client in ipairs(clients) do
+      client:close(0)
+    end
+    directory:remove()
+  end)
+
+  local function new(options, token)
+    options = options or {}
+    options.base_url = options.base_url or sandbox.http
+    options.outbox = options.outbox or directory:path_of "outbox.db"
+    options.log = function(level, message)
+      logged[#logged + 1] = level .. ": " .. message
+    end
+    clients[#clients + 1] = sendapi.client("plain", token or send_api.token, options)
+    return clients[#clients]
+  end
+
+  --- Polls until a condition holds.
+  local function await(client, condition)
+    local deadline = core.now() + PATIENCE
+    while not condition() do
+      assert.is_true(core.now() < deadline, "nothing came")
+      client:poll()
+      client:flush(0.01)
+    end
+  end
+
+  local function await_delivery(client)
+    await(client, function()
+      return assert(client:outbox():pending()) == 0
+    end)
+  end
+
+  local function check_figures(client)
+    local stats = client:stats()
+    assert.equal(
+      stats.accepted,
+      stats.delivered + stats.stored + stats.refused + stats.failed + stats.pending
+    )
+    local outbox = stats.outbox
+    assert.equal(
+      outbox.accepted,
+      outbox.delivered + outbox.discarded + outbox.dead + outbox.pending
+    )
+    return outbox
+  end
+
+  local function arrivals()
+    local ids = {}
+    for _, entry in ipairs(sandbox:received()) do
+      ids[#ids + 1] = entry.params and entry.params.id -- a fault comes before the body is read
+    end
+    return ids
+  end
+
+  it("returns once the message is stored, and delivers it", function()
+    local client = new()
+    assert.is_true(client.messages:create(traffic.message(1)))
+    assert.equal(1, client:stats().stored)
+    await_delivery(client)
+    assert.same({ "1" }, arrivals())
+    local figures = check_figures(client)
+    assert.equal(1, figures.accepted)
+    assert.equal(1, figures.delivered)
+    assert.is_false((client:outbox():oldest()))
+  end)
+
+  it("stores while nobody listens, and delivers afterwards in order", function()
+    local client = new()
+    sandbox:kill()
+    for i = 1, 20 do
+      assert.is_true(client.messages:create(traffic.message(i, i % 3)))
+    end
+    assert.equal(20, client:outbox():pending())
+    assert.is_true(client:outbox():oldest() > 0)
+    assert(sandbox:revive())
+    await_delivery(client)
+    local last = {}
+    for _, id in ipairs(arrivals()) do
+      id = tonumber(id)
+      assert.is_true((last[id % 3] or 0) < id)
+      last[id % 3] = id
+    end
+    assert.equal(20, check_figures(client).delivered)
+  end)
+
+  it("calls back when the message is stored, and flush waits for that", function()
+    local client = new()
+    local outcomes = {}
+    for i = 1, 300 do
+      assert.is_true(client.messages:create(traffic.message(i, i), function(ok, err)
+        outcomes[#outcomes + 1] = ok or err
+      end))
+    end
+    assert.is_true(client:flush(PATIENCE))
+    assert.equal(300, #outcomes)
+    for _, outcome in ipairs(outcomes) do
+      assert.is_true(outcome)
+    end
+    await_delivery(client)
+    assert.equal(300, #arrivals())
+    check_figures(client)
+  end)
+
+  it("stores no typing", function()
+    local client = new()
+    sandbox:kill()
+    local ok, err = client.typing:start { thread_id = "1", preview = "x" }
+    assert.is_nil(ok)
+    assert.equal("connection_refused", err.code)
+    assert.equal(0, client:outbox():pending())
+    assert(sandbox:revive())
+  end)
+
+  it("gives up what can never be delivered, and tells so", function()
+    local told = {}
+    local client = new {
+      on_dead = function(letter)
+        told[#told + 1] = letter
+      end,
+    }
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    assert.is_true(client.messages:create(traffic.message(1)))
+    await(client, function()
+      return #told > 0
+    end)
+    local letter = told[1]
+    assert.equal("refused", letter.code)
+    assert.equal("No", letter.reason)
+    assert.equal(422, letter.status)
+    assert.equal("messages.create", letter.action)
+    assert.equal(1, letter.attempts)
+    assert.is_nil(letter.body)
+    assert.equal(1, check_figures(client).dead)
+    local letters = assert(client:outbox():dead())
+    assert.equal(1, #letters)
+    assert.equal(letter.id, letters[1].id)
+    assert.truthy(letters[1].body:find('"id":"1"', 1, true))
+    assert.same({}, assert(client:outbox():dead { after = letter.id }))
+    assert.truthy(table.concat(logged, "\n"):find("was given up", 1, true))
+  end)
+
+  it("tells without keeping an event loop busy", function()
+    local told = {}
+    local client = new {
+      on_dead = function(letter)
+        told[#told + 1] = letter.id
+      end,
+    }
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    for i = 1, 3 do
+      assert.is_true(client.messages:create(traffic.message(i)))
+    end
+    local deadline = core.now() + PATIENCE
+    while #logged < 3 do
+      assert.is_true(core.now() < deadline, "nothing was given up")
+      engine.collect()
+    end
+    assert.same({}, told)
+    assert.is_false(engine.is_busy())
+    assert.equal(3, client:poll { seconds = PATIENCE })
+    assert.equal(3, #told)
+  end)
+
+  it("makes letters pending again, and forgets them", function()
+    local client = new()
+    local outbox = client:outbox()
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    for i = 1, 3 do
+      assert.is_true(client.messages:create(traffic.message(i)))
+    end
+    await(client, function()
+      return #assert(outbox:dead()) == 3
+    end)
+    sandbox:fault(nil)
+    local first = assert(outbox:dead { limit = 1 })[1]
+    assert.equal(1, outbox:discard(first.id))
+    assert.equal(0, outbox:discard(first.id))
+    assert.equal(2, outbox:retry())
+    await_delivery(client)
+    local figures = check_figures(client)
+    assert.equal(0, figures.dead)
+    assert.equal(1, figures.discarded)
+    assert.equal(2, figures.delivered)
+  end)
+
+  it("answers with a function, too", function()
+    local client = new()
+    local answers = {}
+    assert.is_true(client:outbox():pending(function(count, err)
+      answers[#answers + 1] = { count = count, err = err }
+    end))
+    assert.is_true(client:outbox():dead(function(letters, err)
+      answers[#answers + 1] = { letters = letters, err = err }
+    end))
+    assert.is_true(client:flush(PATIENCE))
+    assert.same({ { count = 0 }, { letters = {} } }, answers)
+  end)
+
+  it("keeps everything while the source is at fault", function()
+    local told = {}
+    local wrong = new({
+      on_pause = function(err)
+        told[#told + 1] = err or "goes on"
+      end,
+      on_dead = function()
+        told[#told + 1] = "dead"
+      end,
+    }, "wrong")
+    for i = 1, 5 do
+      assert.is_true(wrong.messages:create(traffic.message(i)))
+    end
+    await(wrong, function()
+      return #told > 0
+    end)
+    assert.equal("invalid_signature", told[1].code)
+    assert.is_true(wrong:stats().outbox.paused)
+    assert.equal(5, wrong:outbox():pending())
+    sandbox:clear()
+    local right = new()
+    await_delivery(right)
+    assert.same({ "1", "2", "3", "4", "5" }, arrivals())
+    assert.is_false(right:stats().outbox.paused)
+    assert.equal(1, #told) -- the other one hears that it goes on
+  end)
+
+  it("resumes by itself", function()
+    local told = {}
+    local client = new {
+      on_pause = function(err)
+        told[#told + 1] = err and err.code or "goes on"
+      end,
+    }
+    sandbox:fault { kind = "status", status = 401, text = "Who?" }
+    assert.is_true(client.messages:create(traffic.message(1)))
+    await(client, function()
+      return #told > 0
+    end)
+    sandbox:fault(nil)
+    await_delivery(client)
+    await(client, function()
+      return #told > 1
+    end)
+    assert.same({ "forbidden", "goes on" }, told)
+  end)
+
+  it("leaves to another process what it has not delivered", function()
+    local client = new()
+    sandbox:fault { kind = "status", status = 503 }
+    assert.is_true(client.messages:create(traffic.message(1)))
+    client:close(2)
+    local ok, err = client.messages:create(traffic.message(2))
+    assert.is_nil(ok)
+    assert.equal("closed", err.code)
+    sandbox:fault(nil)
+    await_delivery(new())
+    assert.truthy(#arrivals() >= 1)
+  end)
+
+  it("says why it cannot store", function()
+    local client = new { outbox = directory:path_of "no/such/folder.db" }
+    local ok, err = client.messages:create(traffic.message(1))
+    assert.is_nil(ok)
+    assert.equal("storage", err.code)
+    assert.equal("local", err.class)
+    assert.is_true(err.retryable)
+    ok, err = client:outbox():pending()
+    assert.is_nil(ok)
+    assert.equal("storage", err.code)
+    assert.equal(1, client:stats().failed)
+    check_figures(client)
+  end)
+
+  it("refuses what is misuse", function()
+    local client = new()
+    local outbox = client:outbox()
+    local plain = sendapi.client("plain", send_api.token, { base_url = sandbox.http })
+    clients[#clients + 1] = plain
+    for message, misuse in pairs {
+      ["has no outbox"] = function()
+        plain:outbox()
+      end,
+      ["with a colon"] = function()
+        outbox.pending()
+      end,
+      ["a letter's id"] = function()
+        outbox:discard()
+      end,
+      ["letter's id or nothing"] = function()
+        outbox:retry "all"
+      end,
+      ["function as last argument"] = function()
+        outbox:pending "now"
+      end,
+      ["after = id"] = function()
+        outbox:dead { before = 1 }
+      end,
+      ["option 'durability'"] = function()
+        new { durability = "some" }
+      end,
+      ["option 'on_dead'"] = function()
+        new { on_dead = true }
+      end,
+    } do
+      local fine, problem = pcall(misuse)
+      assert.is_false(fine)
+      assert.truthy(problem:find(message, 1, true), problem)
+      assert.truthy(problem:find("outbox_spec.lua", 1, true), problem)
+    end
+  end)
+
+  -- Prints what was confirmed, until it is killed after so many calls; its thread runs until then.
+  local SENDER = [[
+local url, path, token, first, calls = ...
+local sendapi = require "sendapi"
+local client = sendapi.client("plain", token, { base_url = url, outbox = path })
+for number = first + 1, first + calls do
+  client.messages:create({
+    id = number, thread_id = number % 7, body = "x",
+    author = { id = "666", created_at = 0, screenname = "John Doe" },
+  }, function(ok)
+    if ok then
+      io.stdout:write(("%d\n"):format(number))
+      io.stdout:flush()
+    end
+  end)
+  client:poll { max = 1000, seconds = 0.01 }
+  if number % 20 == 0 then client:flush(0.02) end
+end
+os.execute "kill -9 $PPID"
+]]
+
+  --- What it printed.
+  local function send_until_killed(program, first, calls)
+    local words = { LUA, program, sandbox.http, directory:path_of "outbox.db" }
+    for _, word in ipairs { send_api.token, first, calls } do
+      words[#words + 1] = word
+    end
+    for i, word in ipairs(words) do
+      words[i] = shell.quote(word)
+    end
+    return shell.run(table.concat(words, " ") .. "; true").output
+  end
+
+  it("delivers what was confirmed before a kill -9", function()
+    local program = directory:write("sender.lua", SENDER)
+    local confirmed, count = {}, 0
+    for round = 1, 20 do
+      local output = send_until_killed(program, round * 100000, 10 + round * 37 % 200)
+      for id in output:gmatch "(%d+)\n" do
+        confirmed[#confirmed + 1], count = id, count + 1
+      end
+    end
+    assert.is_true(count > 400)
+    await_delivery(new())
+    local times, last = {}, {}
+    for _, id in ipairs(arrivals()) do
+      times[id] = (times[id] or 0) + 1
+      local thread = tonumber(id) % 7
+      if times[id] == 1 then
+        assert.is_true((last[thread] or 0) < tonumber(id), "out of order")
+        last[thread] = tonumber(id)
+      end
+    end
+    for _, id in ipairs(confirmed) do
+      assert.truthy(times[id], id .. " was lost")
+    end
+  end)
+end)
