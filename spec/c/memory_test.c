@@ -187,7 +187,9 @@ static void counted_free(void *block)
 #define deliverer_find_row refused_deliverer_find_row
 #define deliverer_link_row refused_deliverer_link_row
 #define deliverer_free_row refused_deliverer_free_row
-#define deliverer_is_full refused_deliverer_is_full
+#define deliverer_room refused_deliverer_room
+#define deliverer_byte_room refused_deliverer_byte_room
+#define deliverer_has_room refused_deliverer_has_room
 #define deliverer_find_blocked refused_deliverer_find_blocked
 #define deliverer_forget_blocked refused_deliverer_forget_blocked
 #define deliverer_unblock refused_deliverer_unblock
