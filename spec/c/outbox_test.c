@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "faulty_store.h"
 #include "memory_store.h"
 #include "random.h"
 
@@ -116,6 +117,7 @@ struct process {
 enum { PROCESSES = 3 };
 
 static struct process processes[PROCESSES];
+static const struct store_driver *driver = &memory_driver;
 static double now;
 static double jump; /* of the time of day */
 static bool confirmed[MOST + 1];
@@ -138,7 +140,7 @@ static struct endpoint *new_endpoint(const char *token)
         .max_pending = SIZE_MAX,
         .max_pending_bytes = SIZE_MAX,
         .policy = {.attempts = 1},
-        .outbox = {.driver = &memory_driver, .path = "memory", .source = "source", .key = key},
+        .outbox = {.driver = driver, .path = "memory", .source = "source", .key = key},
     });
     hmac_free(key);
     return endpoint;
@@ -863,6 +865,98 @@ static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
     end();
 }
 
+/* ---- every call of the store failing ---- */
+
+enum { FAULTY_MESSAGES = 80, FAULTY_BAD = 33 };
+
+struct fault {
+    enum store_trouble trouble;
+    bool is_done;
+    long count;
+    bool restarts; /* ends that cannot be written at its close are sent again after it */
+};
+
+static void send_messages(unsigned from, unsigned to)
+{
+    for (unsigned number = from; number <= to; number++) {
+        send_message(&processes[0], number);
+    }
+}
+
+/* Some of everything; what is not accepted while a call fails is not sent again. */
+static void live_with(const struct fault *fault)
+{
+    server.bad = FAULTY_BAD;
+    send_messages(1, 30);
+    run(0.08);
+    send_messages(31, 60);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_FIGURES));
+    run(0.12);
+    struct request *letters = command(processes[0].endpoint, COMMAND_LETTERS);
+    letters->command->limit = 9;
+    accept(&processes[0], letters);
+    run(0.05);
+    if (fault->restarts) {
+        send_messages(61, 65);
+        run(0.02);
+        die(&processes[0], false);
+        start(&processes[0], "token");
+    }
+    send_messages(66, FAULTY_MESSAGES - 1);
+    run(0.2);
+}
+
+/* Whether there was a call to fail. */
+static bool survive(const struct fault *fault, long call)
+{
+    CHECK_NOTE("call %ld, trouble %d, done %d, count %ld, restarts %d", call, (int)fault->trouble,
+               fault->is_done, fault->count, fault->restarts);
+    faulty.trouble = fault->trouble;
+    faulty.is_done = fault->is_done;
+    faulty.count = fault->count;
+    faulty.fails_at = call;
+    faulty.calls = 0;
+    begin();
+    live_with(fault);
+    bool was_met = faulty.calls > call;
+    faulty.fails_at = -1;
+    run(20);
+    CHECK_SIZE(count_rows(false), 0);
+    send_messages(FAULTY_MESSAGES, FAULTY_MESSAGES);
+    run(2);
+    CHECK(confirmed[FAULTY_MESSAGES] && server.sent[FAULTY_MESSAGES].times == 1);
+    CHECK(fault->is_done || confirmed[FAULTY_BAD] == (count_rows(true) == 1));
+    CHECK_SIZE(count_rows(false), 0);
+    const struct endpoint_figures figures = endpoint_figures(processes[0].endpoint);
+    CHECK_SIZE(figures.pending, 0);
+    CHECK_SIZE(figures.accepted, figures.delivered + figures.discarded + figures.dead);
+    unsigned duplicates = judge(FAULTY_MESSAGES);
+    CHECK(duplicates <= (fault->restarts || fault->trouble == STORE_FENCED ? DELIVERER_ROWS : 0));
+    end();
+    return was_met;
+}
+
+static void one_call_of_the_store_fails(void)
+{
+    static const struct fault faults[] = {
+        {STORE_UNAVAILABLE, false, 1, false}, {STORE_UNAVAILABLE, false, 1, true},
+        {STORE_UNAVAILABLE, true, 1, false},  {STORE_UNAVAILABLE, true, 1, true},
+        {STORE_UNAVAILABLE, false, 7, true},  {STORE_UNAVAILABLE, true, 7, false},
+        {STORE_NO_MEMORY, false, 1, true},    {STORE_NO_MEMORY, true, 1, false},
+        {STORE_FENCED, false, 1, false},      {STORE_FENCED, false, 3, true},
+        {STORE_UNFIT, false, 1, false},
+    };
+    driver = &faulty_driver;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        long call = 0;
+        while (survive(&faults[i], call)) {
+            call++;
+        }
+        CHECK(call > 20);
+    }
+    driver = &memory_driver;
+}
+
 /* ---- at random ---- */
 
 static void act_at_random(struct random *random, unsigned *next)
@@ -951,6 +1045,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(one_call_of_the_store_fails),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
 };
 
