@@ -51,6 +51,9 @@ struct sqlite_file {
     struct sqlite_file *next; /* in the list of those that are open in this process */
 };
 
+/* The driver's function of that name: a folder, what is no file, a network's file system. */
+bool sqlite_file_check(const char *path, struct store_problem *problem);
+
 /* `steps`: what makes version i + 1 of the schema out of version i; 0 is an empty file. */
 bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *settings,
                       const char *const *steps, int versions, struct store_problem *problem);

@@ -49,10 +49,11 @@ static const char shared[] =
     /* the id of the first of rows to come, once `first` has it; or an error, and nothing done */
     "local function begin(first)\n"
     "  local id = tonumber(known[4] or highest()) + 1\n"
+    "  if id > 8e15 then return foreign() end\n"
     "  local answer = first(id)\n"
     "  if failed(answer) and string.find(answer.err, 'equal or smaller', 1, true) then\n"
     "    id = highest() + 1\n"
-    "    if id > 9e15 then return foreign() end\n"
+    "    if id > 8e15 then return foreign() end\n"
     "    answer = first(id)\n"
     "  end\n"
     "  if failed(answer) then return answer end\n"
