@@ -102,10 +102,11 @@ static enum verdict identify(struct sqlite_file *file, int versions, int *versio
     if (application != SQLITE_FILE_APPLICATION && (application != 0 || tables > 0)) {
         return is_foreign(file, problem);
     }
-    if (*version > versions) {
+    if (*version < 0 || *version > versions) {
         (void)sqlite_file_problem(problem, STORE_UNFIT,
-                                  "the outbox was made by a newer version of this library: its "
-                                  "schema is %d, the newest known here %d (%.256s)",
+                                  "the outbox was made by a newer version of this library, or by "
+                                  "another program: its schema is %d, the newest known here %d "
+                                  "(%.256s)",
                                   *version, versions, file->path);
         return TROUBLE;
     }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * `known` is the state: its format, token, holder and id. Ids stay below 2^53, where Lua's numbers
- * are whole.
+ * `known` is the state: its format, token, holder and id. Ids end well before STORE_MOST_ID, where
+ * Lua's numbers are whole.
  */
 static const char shared[] =
     "local state, pending, dead, letters, lease, last = unpack(KEYS)\n"
