@@ -54,6 +54,15 @@ end
 
 local HEADERS = { sqlite = "libsqlite3-dev", redis = "libhiredis-dev" }
 
+--- What Lua says, in a line, but for all the places where it looked.
+local function lacks(name, reason)
+  return ("option 'outbox': the store for %s, which is built where there is %s, cannot be had: %s"):format(
+    name,
+    HEADERS[name],
+    (reason:match "^module '[%w.]+' not found" or reason):gsub("%s+", " ")
+  )
+end
+
 --- The driver that keeps what the option `outbox` names; or nil, and why there is none.
 ---@param place string a path, or a url
 ---@return userdata|nil driver
@@ -65,12 +74,7 @@ function M.driver(place)
   end
   local found, driver = pcall(require, "sendapi.store." .. name)
   if not found then
-    return nil,
-      ("option 'outbox': the store for %s is not installed (it is built where there is %s): %s"):format(
-        name,
-        HEADERS[name],
-        driver
-      )
+    return nil, lacks(name, tostring(driver))
   end
   message = core.check_store(driver, place)
   if message then
