@@ -298,6 +298,10 @@ function hear.resumed(client)
   call_later(client, client.options.on_pause, nil)
 end
 
+function hear.warned(client, _, failure)
+  client.log("warn", failure.reason)
+end
+
 function hear.troubled(client, _, failure)
   client.log("error", tostring(errors.new(failure, "outbox")))
 end

@@ -58,6 +58,7 @@
 ---@field discarded integer
 ---@field dead integer
 ---@field pending integer
+---@field oldest number?    when the oldest pending one was accepted, in seconds since 1970
 ---@field paused boolean    for a fault of the source
 ---@field deliverer boolean whether this process delivers the source now
 
