@@ -143,7 +143,8 @@ end
 function M.each(visit)
   engine.forsake_parent()
   for state in pairs(states) do
-    visit(state.source_id, state.endpoint:stats())
+    local place = not state.finished and state.options.outbox or nil
+    visit(state.source_id, state.endpoint:stats(), place)
   end
 end
 
