@@ -90,16 +90,13 @@ describe("the log of a client with an outbox", function()
       return
     end
     local socket, pid = directory:path_of "socket", directory:path_of "pid"
-    assert.equal(
-      0,
-      shell.run(
-        ("cd %s && redis-server --port 0 --unixsocket %s --pidfile %s --daemonize yes --save '' "):format(
-          shell.quote(directory.path),
-          shell.quote(socket),
-          shell.quote(pid)
-        ) .. "--appendonly no --maxmemory-policy allkeys-lru --requirepass secret >/dev/null"
-      ).status
+    local server = ("cd %s && redis-server --port 0 --unixsocket %s --pidfile %s"):format(
+      shell.quote(directory.path),
+      shell.quote(socket),
+      shell.quote(pid)
     )
+    local settings = " --appendonly no --maxmemory-policy allkeys-lru --requirepass secret"
+    assert.equal(0, shell.run(server .. settings .. " --daemonize yes >/dev/null").status)
     finally(function()
       shell.run("kill $(cat " .. shell.quote(pid) .. ")")
     end)

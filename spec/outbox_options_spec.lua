@@ -1,6 +1,7 @@
 --- The option `outbox`: what can be told of it when the client is made.
 local sendapi = require "sendapi"
 local send_api = require "spec.support.send_api"
+local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 
 describe("the option 'outbox'", function()
@@ -97,6 +98,19 @@ describe("the option 'outbox'", function()
     end
     takes "redis://user:se/cret@127.0.0.1:1/3?prefix=a&timeout=0.01"
     takes("redis+unix:///" .. directory:path_of("none.sock"):sub(2) .. "?timeout=0.01")
+  end)
+end)
+
+describe("what is promised of an outbox", function()
+  local PROMISE = "hen a call returns `true` the message is committed to stable storage; it is "
+    .. "delivered at least once, in order within its conversation, or stands in the dead letters "
+    .. "with a reason; it is never dropped silently."
+
+  it("is the same, word for word, in the README and where editors show it", function()
+    for _, path in ipairs { "README.md", "lua/sendapi/outbox.lua" } do
+      local text = shell.read_file(path):gsub("\n%-%- ", "\n"):gsub("%s+", " ")
+      assert.truthy(text:find(PROMISE, 1, true), path)
+    end
   end)
 end)
 

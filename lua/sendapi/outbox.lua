@@ -26,6 +26,32 @@ local MOST_ID = 9000000000000000
 ---@field lane string?     the conversation's key
 ---@field body string?     the request's JSON; `on_dead` is not given it
 
+--- What the option `outbox` promises:
+--
+-- When a call returns `true` the message is committed to stable storage; it is delivered at least
+-- once, in order within its conversation, or stands in the dead letters with a reason; it is never
+-- dropped silently.
+--
+-- A call with a function is told so by its function. What states a message has in between, and
+-- what leads from one to the other, stands in src/store.h. What Engage Digital says is not known
+-- when a call returns: what it refuses becomes a dead letter, which `on_dead` tells of.
+--
+-- Stable storage is a SQLite file on a disk of one machine (WAL, synchronous=FULL; NORMAL with
+-- `durability = "process"`: a loss of power takes the last messages then); or Redis 5 or later,
+-- with the durability that it is set up for. `appendonly yes`, `appendfsync always` and
+-- `maxmemory-policy noeviction` keep the promise; the log is warned of anything else. A failover
+-- to a replica may lose what was confirmed, since replication does not wait. Its urls:
+--
+--     redis://[[user]:password@]host[:port][/db][?prefix=...&timeout=...]
+--     redis+unix://[[user]:password@]/path[?db=...&prefix=...&timeout=...]
+--
+-- percent-encoded where need be; port 6379, db 0, prefix "sendapi:" and 2 seconds unless given.
+--
+-- Any number of clients, processes and, with Redis, machines append to one outbox. One process at
+-- a time delivers a source, and another once it ends: at once with a file, within 10 s with
+-- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
+-- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
+-- pauses, probes, and gives nothing up.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
@@ -56,10 +82,11 @@ local HEADERS = { sqlite = "libsqlite3-dev", redis = "libhiredis-dev" }
 
 --- What Lua says, in a line, but for all the places where it looked.
 local function lacks(name, reason)
-  return ("option 'outbox': the store for %s, which is built where there is %s, cannot be had: %s"):format(
+  reason = (reason:match "^module '[%w.]+' not found" or reason):gsub("%s+", " ")
+  return ("option 'outbox': there is no store for %s, which is built where there is %s: %s"):format(
     name,
     HEADERS[name],
-    (reason:match "^module '[%w.]+' not found" or reason):gsub("%s+", " ")
+    reason
   )
 end
 

@@ -139,7 +139,8 @@ function M.new(source_id, token, resolved, source_url, driver)
 end
 
 --- Calls a function with the source id and the figures of each client there is.
----@param visit fun(source_id: string, stats: sendapi.Stats)
+---@param visit fun(source_id: string, stats: sendapi.Stats, outbox: string|nil) what the option of
+-- that name says, unless the client is closed
 function M.each(visit)
   engine.forsake_parent()
   for state in pairs(states) do
