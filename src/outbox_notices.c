@@ -117,7 +117,7 @@ static void hear_trouble(void *context, const struct store_problem *problem)
 }
 
 /* FNV-1a */
-static uint32_t digest(const char *text)
+static uint32_t sum_of(const char *text)
 {
     uint32_t sum = 2166136261u;
     for (; *text != '\0'; text++) {
@@ -138,7 +138,7 @@ static bool was_said(const struct outbox_store *store, uint32_t sum)
 
 void outbox_warn(struct outbox_store *store, const char *sentence)
 {
-    uint32_t sum = digest(sentence);
+    uint32_t sum = sum_of(sentence);
     bool is_told = was_said(store, sum);
     for (struct outbox_source *source = store->sources; source != NULL && !is_told;
          source = source->next) {
