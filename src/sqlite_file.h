@@ -44,6 +44,7 @@ struct sqlite_file {
     char *lock_path; /* beside it: -lock */
     char *wal_path;
     bool is_process_only;
+    bool must_exist;
     bool is_dirty; /* written since `idle` had nothing more to do */
     int wal_pages;
     int wal_limit; /* pages past which the next checkpoint is tried */

@@ -58,6 +58,7 @@ struct store_problem {
 struct store_settings {
     const char *path;     /* of the file, or the url of the server */
     bool is_process_only; /* durability = "process": survives the process, not the machine */
+    bool must_exist;      /* opening makes nothing, and puts nothing damaged aside */
     double lease_seconds; /* for stores whose leases run out; 10 unless said otherwise */
     const char *owner;    /* tells this engine from all others, on all machines: random */
     void (*warn)(void *context, const char *sentence); /* while opening; may be NULL */
@@ -117,7 +118,10 @@ typedef bool store_letter_visitor(void *context, const struct store_letter *lett
 struct store_driver {
     const char *name; /* "sqlite", "redis" */
 
-    /* NULL with a problem. Makes what is not there yet; migrates what is older. */
+    /*
+     * NULL with a problem. Makes what is not there yet, unless it must exist; migrates what is
+     * older.
+     */
     struct store *(*open)(const struct store_settings *settings, struct store_problem *problem);
 
     /* Gives back its leases. In a child of the process that opened it, `abandon` instead. */
