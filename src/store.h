@@ -100,7 +100,8 @@ struct store_figures {
     uint64_t pending;
     uint64_t pending_bytes;
     uint64_t dead;
-    double oldest; /* when the oldest pending row was accepted; 0: there is none */
+    double oldest;   /* when the oldest pending row was accepted; 0: there is none */
+    uint64_t newest; /* the highest id of a dead letter; 0: there is none */
 };
 
 enum store_lease {

@@ -256,6 +256,7 @@ static inline bool memory_figures(struct store *store, const char *source,
     for (size_t i = 0; i < kept.count; i++) {
         const struct memory_row *row = &kept.rows[i];
         figures->dead += row->is_dead;
+        figures->newest = row->is_dead ? row->id : figures->newest;
         figures->pending += !row->is_dead;
         if (!row->is_dead && figures->oldest == 0) {
             figures->oldest = row->time;
