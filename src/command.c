@@ -78,5 +78,6 @@ void command_free(struct command *command)
         command->letters = letter->next;
         free(letter);
     }
+    free(command->filter);
     free(command);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h> /* size_t */
 #include <stdint.h> /* uint64_t */
 
+#include "dead_letters.h"
 #include "store.h"
 #include "visibility.h"
 
@@ -25,7 +26,7 @@ enum command_kind {
     COMMAND_LEAVE,   /* deliver no more for this endpoint; answered once nothing is on its way */
     COMMAND_FIGURES, /* `figures` */
     COMMAND_LETTERS, /* dead letters above `id`, at most `limit`: `letters` */
-    COMMAND_RETRY,   /* the letter `id`, or with 0 all: `count` */
+    COMMAND_RETRY,   /* the letter `id`, or with 0 all, or those of `filter`: `count` */
     COMMAND_DISCARD, /* the same */
 
     /* told */
@@ -45,6 +46,8 @@ struct command {
     enum command_kind kind;
     uint64_t id;
     size_t limit;
+    struct letter_filter *filter; /* its own; may be NULL */
+    struct dead_letters work;     /* how far it is */
     struct store_figures figures;
     size_t count;
     struct command_letter *letters;

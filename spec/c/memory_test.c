@@ -172,6 +172,8 @@ static void counted_free(void *block)
 #define scheduler_returned refused_scheduler_returned
 #define scheduler_has refused_scheduler_has
 #define scheduler_recall refused_scheduler_recall
+#define letter_filter_copy refused_letter_filter_copy
+#define dead_letters_step refused_dead_letters_step
 #define command_request refused_command_request
 #define command_add_letter refused_command_add_letter
 #define command_dismiss refused_command_dismiss
@@ -250,6 +252,15 @@ static void counted_free(void *block)
 #undef append
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
+#define begin begin_letters
+#define keep keep_letter
+#define put put_filter
+#define settle settle_letter
+#include "../../src/dead_letters.c"
+#undef begin
+#undef keep
+#undef put
+#undef settle
 #include "../../src/command.c"
 #include "../../src/deliverer.c"
 #include "../../src/outbox.c"
