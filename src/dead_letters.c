@@ -46,13 +46,25 @@ static bool is_same(const char *wanted, const char *text)
     return wanted == NULL || strcmp(wanted, text) == 0;
 }
 
+/* A whole key, such as "thread 42", or what is behind its kind. */
+static bool is_lane(const struct letter_filter *filter, const struct store_row *row)
+{
+    size_t length = filter->lane_length;
+    if (length > row->lane_length) {
+        return false;
+    }
+    size_t front = row->lane_length - length;
+    const char *kind_end = row->lane_length > 0 ? memchr(row->lane, ' ', row->lane_length) : NULL;
+    bool is_known = front == 0 || (length > 0 && kind_end == row->lane + front - 1);
+    return is_known && (length == 0 || memcmp(filter->lane, row->lane + front, length) == 0);
+}
+
 static bool matches(const struct letter_filter *filter, const struct store_letter *letter)
 {
     const struct store_row *row = &letter->row;
     return is_same(filter->code, letter->code) && is_same(filter->action, row->action) &&
-           (filter->lane == NULL || (filter->lane_length == row->lane_length &&
-                                     memcmp(filter->lane, row->lane, row->lane_length) == 0)) &&
-           letter->died >= filter->after && letter->died < filter->before;
+           (filter->lane == NULL || is_lane(filter, row)) && letter->died >= filter->after &&
+           letter->died < filter->before;
 }
 
 /* ---- a step ---- */

@@ -27,7 +27,7 @@ enum {
 struct letter_filter {
     const char *code;   /* NULL: any */
     const char *action; /* NULL: any */
-    const char *lane;   /* NULL: any */
+    const char *lane;   /* the key, or what is behind its kind ("thread "); NULL: any */
     size_t lane_length;
     double after;  /* given up then or later; -INFINITY: at any time */
     double before; /* given up earlier; INFINITY: at any time */

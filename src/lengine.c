@@ -25,7 +25,8 @@
  * engine:command(endpoint, kind, id, limit) -> ticket, generation | nil, problem
  *     Asks something of the endpoint's outbox: "begin" to deliver, or "leave" (answered once nothing
  *     is on its way; nil alone: there is nothing to leave), its "figures", "letters" above `id`, at
- *     most `limit`; to "retry" or to "discard" the letter `id`, or all for 0.
+ *     most `limit`; to "retry" or to "discard" the letter `id`, or all for 0, or those that a
+ *     filter matches (lfilter.h), which stands in the id's place.
  *
  * question:again(seconds) -> boolean
  *     It is sent again after that time, and the same ticket is answered then. False when the engine
@@ -72,6 +73,7 @@
 #include "lcompat.h"
 #include "lencode.h"
 #include "lendpoint.h"
+#include "lfilter.h"
 #include "lschema.h"
 #include "lsigner.h"
 #include "outbox.h"
@@ -543,17 +545,31 @@ static int take_command(lua_State *L, struct lengine *self, const struct request
     return 3;
 }
 
+/* False without memory. */
+static bool set_filter(struct command *command, const struct letter_filter *filter)
+{
+    command->filter = letter_filter_copy(filter);
+    return command->filter != NULL;
+}
+
 static struct request *read_command(lua_State *L, struct endpoint *endpoint)
 {
+    struct letter_filter filter;
     int kind = luaL_checkoption(L, 3, NULL, asked);
-    lua_Number id = luaL_optnumber(L, 4, 0);
+    bool is_filtered = lua_istable(L, 4);
+    lua_Number id = is_filtered ? 0 : luaL_optnumber(L, 4, 0);
     lua_Number limit = luaL_optnumber(L, 5, OUTBOX_LETTERS);
-    struct request *request = command_request(endpoint, (enum command_kind)kind);
-    if (request != NULL) {
-        request->command->id = id > 0 ? (uint64_t)id : 0;
-        request->command->limit = limit > 0 ? (size_t)limit : 0;
-        request->submitted = clock_now();
+    if (is_filtered) {
+        filter = filter_read(L, 4);
     }
+    struct request *request = command_request(endpoint, (enum command_kind)kind);
+    if (request == NULL || (is_filtered && !set_filter(request->command, &filter))) {
+        request_free(request);
+        return NULL;
+    }
+    request->command->id = id > 0 ? (uint64_t)id : 0;
+    request->command->limit = limit > 0 ? (size_t)limit : 0;
+    request->submitted = clock_now();
     return request;
 }
 

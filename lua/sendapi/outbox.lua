@@ -4,6 +4,7 @@
 -- it tells.
 local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
+local letter_filter = require "sendapi.letter_filter"
 local runtime = require "sendapi.runtime"
 
 local M = {}
@@ -183,35 +184,44 @@ function Outbox:dead(page, callback)
   return answer, err
 end
 
-local function is_id(id)
-  return type(id) == "number" and id >= 1 and id % 1 == 0
+--- What the core takes for a letter's id, or for a filter; or nil, and what is wrong.
+local function chosen(which)
+  if type(which) == "table" then
+    return letter_filter.read(which)
+  elseif type(which) == "number" and which >= 1 and which % 1 == 0 then
+    return which
+  end
+  return nil, "expected a letter's id or a filter"
 end
 
---- Makes a letter pending again, behind what is; or all of them.
----@param id integer|nil a letter's; nil: all
+--- Makes a letter pending again, behind what is; or those that a filter matches, or all of them.
+-- What dies again meanwhile is not tried once more. With an error some may be pending already.
+---@param which integer|sendapi.LetterFilter|nil a letter's id, or a filter; nil: all
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
 ---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:retry(id, callback)
-  if type(id) == "function" then
-    id, callback = nil, id
+function Outbox:retry(which, callback)
+  if type(which) == "function" then
+    which, callback = nil, which
   end
-  if id ~= nil and not is_id(id) then
-    error("retry: expected a letter's id or nothing", 2)
+  local id, message = chosen(which == nil and {} or which)
+  if not id then
+    error("retry: " .. message, 2)
   end
   local answer, err =
     run(self, "retry", { kind = "retry", id = id, convert = count_of }, callback)
   return answer, err
 end
 
---- Forgets a letter.
----@param id integer
+--- Forgets a letter, or those that a filter matches.
+---@param which integer|sendapi.LetterFilter
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
----@return integer|nil count 1, or 0 when there is none of that id
+---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:discard(id, callback)
-  if not is_id(id) then
-    error("discard: expected a letter's id", 2)
+function Outbox:discard(which, callback)
+  local id, message = chosen(which)
+  if not id then
+    error("discard: " .. message, 2)
   end
   local answer, err =
     run(self, "discard", { kind = "discard", id = id, convert = count_of }, callback)

@@ -127,6 +127,40 @@ static void all_that_is_given_must_match(void)
     }
 }
 
+static void lane_is_a_key_or_what_is_behind_its_kind(void)
+{
+    static const struct {
+        const char *lane;
+        const char *wanted;
+        bool is_same;
+    } lanes[] = {
+        {"thread 42", "thread 42", true},
+        {"thread 42", "42", true},
+        {"thread 42", "2", false},
+        {"thread 42", "thread", false},
+        {"thread 42", " 42", false},
+        {"thread 42", "", false},
+        {"thread 42", "xthread 42", false},
+        {"thread a b", "a b", true},
+        {"thread a b", "b", false},
+        {"", "", true},
+        {"", "42", false},
+        {"42", "42", true},
+        {"42", "2", false},
+        {" ", "", false},
+    };
+    for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
+        CHECK_NOTE("'%s' and '%s'", lanes[i].lane, lanes[i].wanted);
+        struct letter_filter filter = any;
+        filter.lane = lanes[i].wanted;
+        filter.lane_length = strlen(lanes[i].wanted);
+        begin();
+        (void)add(lanes[i].lane, "refused", 1);
+        CHECK_SIZE(run(false, &filter), lanes[i].is_same ? 1 : 0);
+        memory_close(store);
+    }
+}
+
 static void many_go_step_by_step(void)
 {
     struct letter_filter filter = any;
@@ -252,10 +286,15 @@ static void filter_is_copied(void)
 }
 
 static const struct check_case cases[] = {
-    CHECK_CASE(one_or_all_need_no_filter),          CHECK_CASE(empty_filter_matches_all),
-    CHECK_CASE(all_that_is_given_must_match),       CHECK_CASE(many_go_step_by_step),
-    CHECK_CASE(what_dies_meanwhile_is_left_alone),  CHECK_CASE(what_goes_meanwhile_is_no_trouble),
-    CHECK_CASE(failing_store_goes_on_where_it_was), CHECK_CASE(filter_is_copied),
+    CHECK_CASE(one_or_all_need_no_filter),
+    CHECK_CASE(empty_filter_matches_all),
+    CHECK_CASE(all_that_is_given_must_match),
+    CHECK_CASE(lane_is_a_key_or_what_is_behind_its_kind),
+    CHECK_CASE(many_go_step_by_step),
+    CHECK_CASE(what_dies_meanwhile_is_left_alone),
+    CHECK_CASE(what_goes_meanwhile_is_no_trouble),
+    CHECK_CASE(failing_store_goes_on_where_it_was),
+    CHECK_CASE(filter_is_copied),
 };
 
 int main(int count, char **names)
