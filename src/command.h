@@ -39,7 +39,7 @@ enum command_kind {
 /* A dead letter, copied: one allocation, its texts behind it. */
 struct command_letter {
     struct command_letter *next;
-    struct store_letter letter; /* the body is terminated as well */
+    struct store_letter letter; /* the body is terminated as well, or NULL */
 };
 
 struct command {
@@ -57,7 +57,13 @@ struct command {
 /* A request that carries one. NULL without memory. */
 struct request *command_request(struct endpoint *endpoint, enum command_kind kind);
 
-/* Copies a letter to the end of its list; false without memory. */
+/* To be freed by command_free; NULL without memory. */
+struct command *command_new(enum command_kind kind);
+
+/*
+ * Copies a letter to the end of its list; false without memory. One whose body is NULL is copied
+ * without it, and keeps its length.
+ */
 bool command_add_letter(struct command *command, const struct store_letter *letter);
 
 /* The caller has it: one notice less is on its way. */

@@ -74,6 +74,7 @@
 #include "lencode.h"
 #include "lendpoint.h"
 #include "lfilter.h"
+#include "lletter.h"
 #include "lschema.h"
 #include "lsigner.h"
 #include "outbox.h"
@@ -428,44 +429,10 @@ static const char *const asked[] = {"begin", "leave",   "figures", "letters",
                                     "retry", "discard", NULL};
 static const char *const told[] = {"died", "paused", "resumed", "troubled"};
 
-static void set_number(lua_State *L, const char *name, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
-}
-
 static void set_count(lua_State *L, const char *name, uint64_t number)
 {
     lua_pushinteger(L, (lua_Integer)number);
     lua_setfield(L, -2, name);
-}
-
-static void set_bytes(lua_State *L, const char *name, const char *bytes, size_t length)
-{
-    lua_pushlstring(L, bytes, length);
-    lua_setfield(L, -2, name);
-}
-
-static void push_letter(lua_State *L, const struct store_letter *letter)
-{
-    const struct store_row *row = &letter->row;
-    lua_newtable(L);
-    set_count(L, "id", row->id);
-    set_string(L, "action", row->action);
-    set_number(L, "time", row->time);
-    set_number(L, "died", letter->died);
-    set_string(L, "code", letter->code);
-    set_string(L, "reason", letter->reason);
-    set_count(L, "attempts", letter->attempts);
-    if (row->lane_length > 0) {
-        set_bytes(L, "lane", row->lane, row->lane_length);
-    }
-    if (row->length > 0) {
-        set_bytes(L, "body", row->body, row->length);
-    }
-    if (letter->status > 0) {
-        set_count(L, "status", (uint64_t)letter->status);
-    }
 }
 
 static void push_notice(lua_State *L, const struct request *notice)
@@ -475,19 +442,8 @@ static void push_notice(lua_State *L, const struct request *notice)
     set_count(L, "tag", notice->endpoint->settings.tag);
     set_string(L, "told", told[command->kind - COMMAND_DIED]);
     if (command->letters != NULL) {
-        push_letter(L, &command->letters->letter);
+        letter_push(L, &command->letters->letter);
         lua_setfield(L, -2, "letter");
-    }
-}
-
-static void push_figures(lua_State *L, const struct store_figures *figures)
-{
-    lua_newtable(L);
-    set_count(L, "pending", figures->pending);
-    set_count(L, "pending_bytes", figures->pending_bytes);
-    set_count(L, "dead", figures->dead);
-    if (figures->pending > 0) {
-        set_number(L, "oldest", figures->oldest);
     }
 }
 
@@ -495,7 +451,7 @@ static void push_letters(lua_State *L, const struct command_letter *letters)
 {
     lua_newtable(L);
     for (int i = 1; letters != NULL; letters = letters->next) {
-        push_letter(L, &letters->letter);
+        letter_push(L, &letters->letter);
         lua_rawseti(L, -2, i++);
     }
 }
@@ -506,7 +462,7 @@ static void push_answer(lua_State *L, const struct command *command)
     set_count(L, "count", command->count);
     push_letters(L, command->letters);
     lua_setfield(L, -2, "letters");
-    push_figures(L, &command->figures);
+    figures_push(L, &command->figures);
     lua_setfield(L, -2, "figures");
 }
 

@@ -28,6 +28,8 @@ local function complaint(filter)
     elseif not known[type(value)] or value ~= value then
       local wanted = known.string and "a string" or "a time"
       return ("%s: expected %s, got a %s"):format(name, wanted, type(value))
+    elseif known.string and not known.number and value:find("\0", 1, true) then
+      return name .. ": there is a NUL in it"
     end
   end
 end

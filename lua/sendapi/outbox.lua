@@ -6,6 +6,7 @@ local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
 local letter_filter = require "sendapi.letter_filter"
 local runtime = require "sendapi.runtime"
+local store = require "sendapi.store"
 
 local M = {}
 
@@ -20,6 +21,7 @@ local PAGE = 100 -- letters of one answer at most
 ---@field status integer?  HTTP, when there was an answer
 ---@field attempts integer
 ---@field time number      when it was accepted, in seconds since 1970
+---@field bytes integer    of its body
 ---@field died number      when it was given up
 ---@field lane string?     the conversation's key
 ---@field body string?     the request's JSON; `on_dead` is not given it
@@ -36,12 +38,8 @@ local private = setmetatable({}, { __mode = "k" }) -- the client's state, by out
 ---@return userdata|nil driver
 ---@return string|nil message
 function M.driver(place)
-  local name = place:find "^rediss?://" and "redis" or "sqlite"
-  local found, driver = pcall(require, "sendapi.store." .. name)
-  if not found then
-    return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
-  end
-  return driver
+  local driver, message = store.driver(place)
+  return driver, message and "option 'outbox': " .. message
 end
 
 --- Nginx's master makes clients before it forks: its workers begin with their first calls.

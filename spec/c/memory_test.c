@@ -174,6 +174,7 @@ static void counted_free(void *block)
 #define scheduler_recall refused_scheduler_recall
 #define letter_filter_copy refused_letter_filter_copy
 #define dead_letters_step refused_dead_letters_step
+#define command_new refused_command_new
 #define command_request refused_command_request
 #define command_add_letter refused_command_add_letter
 #define command_dismiss refused_command_dismiss
