@@ -104,6 +104,7 @@ struct endpoint {
     /* the scheduler's own */
     size_t active;                 /* requests on their way */
     struct request_list ready;     /* requests that wait for a connection */
+    struct request_list again;     /* the same, of those that have failed before */
     struct request_list ephemeral; /* the same; they go when no other does */
     struct retry_bucket bucket;
     enum failure trouble;   /* what its last attempt came to; FAILURE_NONE: it is well */

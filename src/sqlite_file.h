@@ -45,7 +45,8 @@ struct sqlite_file {
     char *wal_path;
     bool is_process_only;
     bool must_exist;
-    bool is_dirty; /* written since `idle` had nothing more to do */
+    bool is_dirty;    /* written since `idle` had nothing more to do */
+    bool is_doubtful; /* what was undone is in the WAL, whole: who recovers it takes it for done */
     int wal_pages;
     int wal_limit; /* pages past which the next checkpoint is tried */
     unsigned generation;
@@ -79,6 +80,12 @@ bool sqlite_file_failed(const struct sqlite_file *file, struct store_problem *pr
 
 /* A lock file that was replaced is opened anew: what was held in the old one is not held now. */
 bool sqlite_file_follow_locks(struct sqlite_file *file, struct store_problem *problem);
+
+/*
+ * After a commit that failed: writes over what it left in the WAL. Under the writer's lock; whether
+ * it could.
+ */
+bool sqlite_file_settle(struct sqlite_file *file);
 
 /* A step of what is to be done when there is time. */
 void sqlite_file_idle(struct sqlite_file *file);

@@ -364,7 +364,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
 void sqlite_file_close(struct sqlite_file *file)
 {
     delist(file);
-    bool may_checkpoint = sqlite_file_try_lock(file);
+    bool may_checkpoint = sqlite_file_try_lock(file) && sqlite_file_settle(file);
     sqlite_file_forbid_checkpoint(file, !may_checkpoint);
     sqlite_file_disconnect(file);
     release(file);

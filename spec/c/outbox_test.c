@@ -23,7 +23,14 @@ static const double EPOCH = 1700000000; /* the time of day when the clock is 0 *
 
 /* ---- the server ---- */
 
-enum answer { ANSWER_OK, ANSWER_DOWN, ANSWER_LOST, ANSWER_BAD_TOKEN, ANSWER_BAD_MESSAGE };
+enum answer {
+    ANSWER_OK,
+    ANSWER_DOWN,
+    ANSWER_FAILING,
+    ANSWER_LOST,
+    ANSWER_BAD_TOKEN,
+    ANSWER_BAD_MESSAGE
+};
 
 struct sent {
     unsigned times;
@@ -36,7 +43,7 @@ static struct {
     unsigned requests;
     double latency;
     unsigned bad;        /* this message is refused */
-    unsigned failing;    /* this message is answered by a 500 */
+    unsigned failing;    /* the messages up to this one are answered by a 500 */
     bool is_down;        /* no connection */
     const char *token;   /* the right one; NULL: any */
     unsigned lost;       /* of so many answers one gets lost; 0: none */
@@ -73,8 +80,11 @@ static enum answer answer_to(struct request *request)
 {
     unsigned number = number_of(request);
     server.requests++;
-    if (server.is_down || (server.failing != 0 && number == server.failing)) {
+    if (server.is_down) {
         return ANSWER_DOWN;
+    }
+    if (number <= server.failing) {
+        return ANSWER_FAILING;
     }
     if (server.token != NULL && !is_signed(request, server.token)) {
         return ANSWER_BAD_TOKEN;
@@ -212,6 +222,7 @@ static void set_outcome(struct request *request, enum answer answer)
     static const struct outcome outcomes[] = {
         [ANSWER_OK] = {.failure = FAILURE_NONE, .status = 200},
         [ANSWER_DOWN] = {.failure = FAILURE_CONNECTION_REFUSED, .unreached = true},
+        [ANSWER_FAILING] = {.failure = FAILURE_SERVER_ERROR, .status = 500},
         [ANSWER_LOST] = {.failure = FAILURE_TIMEOUT},
         [ANSWER_BAD_TOKEN] = {.failure = FAILURE_INVALID_SIGNATURE, .status = 422},
         [ANSWER_BAD_MESSAGE] = {.failure = FAILURE_REFUSED, .status = 422},
@@ -724,6 +735,48 @@ static void a_lane_that_fails_does_not_fill_the_window(void)
     end();
 }
 
+/* As many lanes as `lanes`, whose heads fail, `deep` messages in each; then healthy ones. */
+static void fill_failing_lanes(unsigned lanes, unsigned deep, unsigned healthy)
+{
+    unsigned next = 0;
+    server.failing = lanes;
+    for (unsigned i = 0; i < lanes * deep; i++) {
+        next++;
+        accept(&processes[0], new_message(&processes[0], next, 1 + i % lanes));
+    }
+    for (unsigned i = 0; i < healthy; i++) {
+        next++;
+        accept(&processes[0], new_message(&processes[0], next, 1 + lanes + i % LANES));
+    }
+}
+
+static void check_lanes_in_order(unsigned lanes, unsigned deep)
+{
+    for (unsigned i = lanes + 1; i <= lanes * deep; i++) {
+        CHECK_NOTE("message %u", i);
+        CHECK(server.sent[i].times == 1 && server.sent[i].first > server.sent[i - lanes].first);
+    }
+    CHECK_NOTE("%s", "");
+}
+
+static void many_lanes_that_fail_do_not_stop_the_others(void)
+{
+    static const unsigned failing[] = {129, 200, 256, DELIVERER_WAITING};
+    for (size_t i = 0; i < sizeof failing / sizeof failing[0]; i++) {
+        CHECK_NOTE("%u lanes", failing[i]);
+        begin();
+        fill_failing_lanes(failing[i], 3, 500);
+        run(1500);
+        CHECK_INT(server.arrivals, 500);
+        CHECK_SIZE(count_rows(false), 3 * failing[i]);
+        server.failing = 0;
+        run(400);
+        CHECK_INT(server.arrivals, 500 + 3 * failing[i]);
+        check_lanes_in_order(failing[i], 3);
+        end();
+    }
+}
+
 static void letters_are_listed_retried_and_discarded(void)
 {
     begin();
@@ -956,6 +1009,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_killed_deliverer_is_replaced),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
+    CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
     CHECK_CASE(letters_of_a_filter_are_settled_in_steps),
     CHECK_CASE(filter_ends_with_the_outbox),
