@@ -172,6 +172,9 @@ static void counted_free(void *block)
 #define scheduler_returned refused_scheduler_returned
 #define scheduler_has refused_scheduler_has
 #define scheduler_recall refused_scheduler_recall
+#define letter_filter_copy refused_letter_filter_copy
+#define dead_letters_step refused_dead_letters_step
+#define command_new refused_command_new
 #define command_request refused_command_request
 #define command_add_letter refused_command_add_letter
 #define command_dismiss refused_command_dismiss
@@ -290,6 +293,15 @@ static void counted_free(void *block)
 #undef append
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
+#define begin begin_letters
+#define keep keep_letter
+#define put put_filter
+#define settle settle_letter
+#include "../../src/dead_letters.c"
+#undef begin
+#undef keep
+#undef put
+#undef settle
 #include "../../src/command.c"
 #include "../../src/deliverer.c"
 #include "../../src/deliverer_ends.c"
@@ -968,6 +980,26 @@ static void outbox_survives_every_refusal(void)
     CHECK(refuse_in_turn(keep_messages, NULL) > 20);
 }
 
+static void copy_filter(void *argument)
+{
+    const struct letter_filter filter = {.code = argument, .lane = "42", .lane_length = 2};
+    struct command *command = command_new(COMMAND_RETRY);
+    struct letter_filter *copy = letter_filter_copy(&filter);
+    CHECK((command != NULL && copy != NULL) || atomic_load(&refusals) > 0);
+    if (command != NULL) {
+        command->filter = copy;
+        copy = NULL;
+    }
+    command_free(command);
+    counted_free(copy);
+}
+
+static void filter_survives_every_refusal(void)
+{
+    char code[] = "refused";
+    CHECK_INT(refuse_in_turn(copy_filter, code), 3);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(buffer_survives_every_refusal),
     CHECK_CASE(absurd_sizes_are_refused),
@@ -984,6 +1016,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(many_requests_survive_every_refusal),
     CHECK_CASE(exchange_survives_every_refusal),
     CHECK_CASE(outbox_survives_every_refusal),
+    CHECK_CASE(filter_survives_every_refusal),
 };
 
 /* ---- the libraries' allocations ---- */

@@ -5,6 +5,7 @@
 
 #include "outbox.h"
 
+#include <math.h> /* INFINITY */
 #include <stdio.h>
 
 #include "check.h"
@@ -854,6 +855,68 @@ static void letters_are_listed_retried_and_discarded(void)
     end();
 }
 
+/* Letters in the store, every other one of them with the code. */
+static void keep_letters(unsigned count, const char *code)
+{
+    struct store_problem problem;
+    for (unsigned i = 1; i <= count; i++) {
+        char body[MEMORY_TEXT];
+        (void)snprintf(body, sizeof body, "%u", i);
+        struct store_row row = {.lane = "", .body = body, .length = strlen(body), .time = EPOCH};
+        CHECK(memory_append(NULL, "source", &row, 1, &problem));
+        struct memory_row *last = &kept.rows[kept.count - 1];
+        last->is_dead = true;
+        (void)snprintf(last->code, sizeof last->code, "%s", i % 2 == 0 ? code : "expired");
+    }
+}
+
+static struct request *filtered(enum command_kind kind, const char *code)
+{
+    struct request *request = command(processes[0].endpoint, kind);
+    request->command->filter = letter_filter_copy(
+        &(struct letter_filter){.code = code, .after = -INFINITY, .before = INFINITY});
+    CHECK(request->command->filter != NULL);
+    return request;
+}
+
+static void letters_of_a_filter_are_settled_in_steps(void)
+{
+    begin();
+    keep_letters(200, "refused");
+    run(1);
+    accept(&processes[0], filtered(COMMAND_RETRY, "refused"));
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_FIGURES));
+    step(&processes[0]);
+    CHECK_INT(answered->command->kind, COMMAND_BEGIN); /* the last one yet */
+    CHECK(outbox_idle(&processes[0].outbox, now, 9) == 0);
+    run(1);
+    CHECK_INT(answered->command->kind, COMMAND_FIGURES);
+    CHECK_INT(answered->command->figures.dead, 100);
+    run(5);
+    CHECK_INT(server.arrivals, 100);
+    check_figures(200, 100, 100, 0);
+    accept(&processes[0], filtered(COMMAND_DISCARD, "expired"));
+    run(1);
+    CHECK_SIZE(answered->command->count, 100);
+    CHECK_SIZE(kept.count, 0);
+    check_figures(200, 100, 0, 0);
+    end();
+}
+
+static void filter_ends_with_the_outbox(void)
+{
+    begin();
+    keep_letters(200, "refused");
+    run(1);
+    accept(&processes[0], filtered(COMMAND_DISCARD, "refused"));
+    step(&processes[0]);
+    CHECK_INT(answered->command->kind, COMMAND_BEGIN); /* the last one yet */
+    die(&processes[0], false);
+    CHECK_INT(answered->outcome.failure, FAILURE_CLOSED);
+    CHECK(kept.count > 100 && kept.count < 200);
+    end();
+}
+
 static void what_others_do_is_seen(void)
 {
     begin();
@@ -1087,6 +1150,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
+    CHECK_CASE(letters_of_a_filter_are_settled_in_steps),
+    CHECK_CASE(filter_ends_with_the_outbox),
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),

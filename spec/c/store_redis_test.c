@@ -240,6 +240,18 @@ static void db_is_selected(void)
 
 /* ---- a server that is not there ---- */
 
+static void opening_makes_nothing(void)
+{
+    settle(&contract_settings);
+    long long before = redis_do(&server, "DBSIZE");
+    contract_settings.must_exist = true;
+    struct store *store = contract_open_as("looking");
+    contract_figures(store, "source", 0, 0, 0);
+    CHECK(!contract_has_source(store, "source", 0));
+    driver->close(store);
+    CHECK_INT(redis_do(&server, "DBSIZE"), before);
+}
+
 static void nobody_is_there(void)
 {
     CHECK(open_at("redis://127.0.0.1:1/0?timeout=1") == NULL);
@@ -843,7 +855,8 @@ static const struct {
     REPLY("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"),
     REPLY("*3\r\n$1\r\n1\r\n:1\r\n$-1\r\n"),
     REPLY("*3\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n"),
-    REPLY("*4\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$2\r\n-1\r\n"),
+    REPLY("*5\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$2\r\n-1\r\n$1\r\n1\r\n"),
+    REPLY("*5\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n1\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n5\r\n$3\r\na\0b\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n0\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n5\r\n$1\r\na\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n1\r\n$0\r\n\r\n:3\r\n$1\r\n5\r\n$1\r\na\r\n"),
@@ -1068,6 +1081,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(little_is_permitted),
     CHECK_CASE(passwords),
     CHECK_CASE(db_is_selected),
+    CHECK_CASE(opening_makes_nothing),
     CHECK_CASE(nobody_is_there),
     CHECK_CASE(server_that_hangs),
     CHECK_CASE(server_that_starts_anew),
