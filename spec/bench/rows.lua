@@ -4,6 +4,7 @@ local delivery = require "spec.bench.rows.delivery"
 local encode = require "spec.bench.rows.encode"
 local gateway_rows = require "spec.bench.rows.gateway"
 local memory = require "spec.bench.rows.memory"
+local outbox = require "spec.bench.rows.outbox"
 
 --- Those that can be measured here: a group has false in the place of one that cannot.
 local function gather(groups)
@@ -27,5 +28,6 @@ return function(url, gateway)
     delivery(url, gateway),
     memory(url, gateway),
     gateway_rows(gateway),
+    outbox(url, gateway),
   }
 end
