@@ -20,8 +20,9 @@ STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqli
   sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
-STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_link store_redis_place \
-  store_redis_read store_redis_script store_redis_url)
+STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_command \
+  store_redis_greet store_redis_link store_redis_place store_redis_read store_redis_refusal \
+  store_redis_script store_redis_url)
 HEADER_redis := hiredis/hiredis.h
 LIBS_redis ?= -lhiredis -pthread
 HASH    := \#

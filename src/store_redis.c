@@ -7,6 +7,7 @@
 #include <time.h>   /* clock_gettime(2) */
 #include <unistd.h> /* getpid(2) */
 
+#include "store_redis_greet.h"
 #include "store_redis_place.h"
 
 enum { MOST_APPEND = 256 << 20 }; /* bytes at once: a server takes no command above 512 MB or so */
