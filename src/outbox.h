@@ -13,7 +13,8 @@
  * One store for each path of a driver, opened when it is first needed and again when that failed;
  * one deliverer for each source in it. Of several endpoints of a source the one that came last
  * delivers. What arrives while a transaction is written goes into the next, at most
- * OUTBOX_BATCH rows and about OUTBOX_BATCH_BYTES of them.
+ * OUTBOX_BATCH rows and about OUTBOX_BATCH_BYTES of them: no transaction waits for more to come, and
+ * that many rows take SQLite some 2 ms.
  *
  * Belongs to the I/O thread, but for outbox_count. It may block in a store.
  */
@@ -30,7 +31,7 @@
 SENDAPI_HIDDEN_BEGIN
 
 enum {
-    OUTBOX_BATCH = 128,
+    OUTBOX_BATCH = 512,
     OUTBOX_BATCH_BYTES = 8 * 1024 * 1024,
     OUTBOX_NOTICES = 1000, /* of one endpoint that nobody has taken; further ones are not given */
     OUTBOX_LETTERS = 100,  /* of one COMMAND_LETTERS */
@@ -59,6 +60,12 @@ void outbox_accept(struct outbox *outbox, struct request *request, struct moment
  * its way must have been given back to the scheduler.
  */
 void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct moment moment);
+
+/*
+ * Whether outbox_step must come before anything is sent: a request of its own has failed, and those
+ * behind it in its lane must not go before it is known what comes of it.
+ */
+bool outbox_is_pressing(const struct outbox *outbox);
 
 /* Does what is due: takes what the scheduler gives back, appends, delivers. */
 void outbox_step(struct outbox *outbox, struct moment moment);
