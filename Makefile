@@ -36,7 +36,7 @@ STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
 THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress store_redis store_sqlite wakeup)
-BENCH := $(filter-out $(if $(filter sqlite,$(STORES)),,%/sqlite_floor),\
+BENCH := $(filter-out $(foreach s,sqlite redis,$(if $(filter $s,$(STORES)),,%/$(s)_floor)),\
   $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c)))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
@@ -196,6 +196,7 @@ $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
 $(BUILD)/bench/sqlite_floor: override LIBS += $(LIBS_sqlite)
+$(BUILD)/bench/redis_floor: override LIBS += $(LIBS_redis)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
 .PHONY: deps-browser objects floors tested nothing without without-redis always

@@ -19,8 +19,9 @@ end
 
 ---@param url string of a source whose server answers at once
 ---@param gateway string|nil the gateway's address
+---@param redis string|nil   the path of a Redis server's socket
 ---@return spec.bench.Row[]
-return function(url, gateway)
+return function(url, gateway, redis)
   gateway = gateway or false
   return gather {
     encode(url),
@@ -28,6 +29,6 @@ return function(url, gateway)
     delivery(url, gateway),
     memory(url, gateway),
     gateway_rows(gateway),
-    outbox(url, gateway),
+    outbox(url, gateway, redis),
   }
 end

@@ -40,6 +40,20 @@ local function in_two(measure)
   end
 end
 
+--- How many messages a process could store in a second that makes them, too, when it could store
+-- so many made beforehand.
+local function with_encoding(rate)
+  return 1e9 / (programs.encode("lua5.4", "cjson") + 1e9 / rate)
+end
+
+local prefixes = 0
+
+--- Each outbox is a new one.
+local function new_prefix()
+  prefixes = prefixes + 1
+  return "bench" .. prefixes
+end
+
 --- Messages that are confirmed to be stored, none being delivered meanwhile.
 --
 -- floor    the same rows by one process in transactions of 1,000: `cjson.encode` of each message in
@@ -55,12 +69,34 @@ local function stored_row(durability, synchronous, budget)
     rounds = 7,
     floor = function()
       local given = { "insert", place, synchronous, message.body, count, 1000 }
-      local rate = numbers_of(programs.compiled, "sqlite_floor", unpack(given))
-      return 1e9 / (programs.encode("lua5.4", "cjson") + 1e9 / rate)
+      return with_encoding(numbers_of(programs.compiled, "sqlite_floor", unpack(given)))
     end,
     product = function()
       local given = { nowhere, place, durability, count, conversations }
       return (numbers_of(programs.script, "durable", unpack(given)))
+    end,
+  }
+end
+
+--- The same in Redis, which writes and syncs its file before it answers.
+--
+-- floor    the same entries by one process in transactions of 1,000: `cjson.encode` of each message
+--          in Lua, and added to it what Redis takes to append it (redis_floor.c)
+-- product  asynchronous calls until every callback has run (durable.lua)
+local function redis_row(socket)
+  local count = 20000
+  return {
+    name = "messages stored, Redis",
+    unit = "1/s",
+    better = "higher",
+    rounds = 3,
+    floor = function()
+      local given = { "redis_floor", socket, message.body, count, 1000 }
+      return with_encoding(numbers_of(programs.compiled, unpack(given)))
+    end,
+    product = function()
+      local url = ("redis+unix://%s?prefix=%s:"):format(socket, new_prefix())
+      return (numbers_of(programs.script, "durable", nowhere, url, "full", count, conversations))
     end,
   }
 end
@@ -158,8 +194,12 @@ local function arrival_rows(gateway)
   return row("p50", p50), row("p99", p99)
 end
 
-return function(url, gateway)
-  if not pcall(require, "sendapi.store.sqlite") then
+local function has_store(name)
+  return (pcall(require, "sendapi.store." .. name))
+end
+
+local function sqlite_rows(url, gateway)
+  if not has_store "sqlite" then
     return {}
   end
   local rows = {
@@ -171,6 +211,14 @@ return function(url, gateway)
   rows[5], rows[6] = wait_rows(url)
   if gateway then
     rows[7], rows[8] = arrival_rows(gateway)
+  end
+  return rows
+end
+
+return function(url, gateway, redis)
+  local rows = sqlite_rows(url, gateway)
+  if redis and has_store "redis" then
+    rows[#rows + 1] = redis_row(redis)
   end
   return rows
 end
