@@ -37,7 +37,8 @@ PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
 THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine outbox_stress queue stress store_redis \
   store_sqlite wakeup)
-BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
+BENCH := $(filter-out $(foreach s,sqlite redis,$(if $(filter $s,$(STORES)),,%/$(s)_floor)),\
+  $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c)))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder
 # under build/.
@@ -194,6 +195,9 @@ $(BUILD)/c/store_sqlite_test $(BUILD)/tsan/store_sqlite_test: spec/c/crash_vfs.c
 # The floors of the benchmark: each a program by itself.
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
+
+$(BUILD)/bench/sqlite_floor: override LIBS += $(LIBS_sqlite)
+$(BUILD)/bench/redis_floor: override LIBS += $(LIBS_redis)
 
 .PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
 .PHONY: deps-browser objects floors tested nothing without without-redis always

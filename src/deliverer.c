@@ -72,7 +72,7 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
         due = sooner(due, asked);
     }
     if (deliverer->ended > 0) {
-        due = sooner(due, deliverer->end_due);
+        due = sooner(due, deliverer_ends_due(deliverer));
     }
     if (deliverer->draining && may_drain(deliverer)) {
         due = now;
@@ -101,6 +101,7 @@ void deliverer_close(struct deliverer *deliverer, struct moment moment)
 {
     if (deliverer->store != NULL) {
         deliverer->end_due = moment.now;
+        deliverer->end_again = moment.now;
         deliverer_write_ends(deliverer, moment.now);
         deliverer_give_up_lease(deliverer);
     }

@@ -22,6 +22,11 @@
  * back, to be read again once it is done. Only when more than WAITING such heads, or WAITING_BYTES
  * of them, are here, nothing is read until one of them is done.
  *
+ * Ends of what was delivered are written together: ENDS of them at once, fewer when the first has
+ * waited 20 ms, all before the lease is given back. A death is written before the next of its lane
+ * is sent: while that fails nothing is. So a crash sends twice what was on its way and less than
+ * ENDS messages more, and in order.
+ *
  * A row is given up GIVE_UP seconds after it was accepted, but not before it had LEAST of them here:
  * the program may have been stopped, its source paused, the time of day set.
  *
@@ -39,7 +44,8 @@
 SENDAPI_HIDDEN_BEGIN
 
 enum {
-    DELIVERER_ROWS = 256,              /* of one source in memory: the window */
+    DELIVERER_ROWS = 1024,             /* of one source in memory: the window */
+    DELIVERER_ENDS = 256,              /* that are written at once; fewer wait for others */
     DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies; a larger row goes alone */
     DELIVERER_WAITING = 1024,          /* rows beside those, to be tried again */
     DELIVERER_WAITING_BYTES = 4 * 1024 * 1024,
@@ -92,9 +98,11 @@ struct deliverer {
     size_t bytes;
     size_t waiting; /* rows among them that were counted apart */
     size_t waiting_bytes;
-    size_t entered; /* rows that are not done */
-    size_t ended;   /* rows whose end is to be written */
-    double end_due;
+    size_t entered;   /* rows that are not done */
+    size_t ended;     /* rows whose end is to be written */
+    double end_due;   /* when the first of them has waited long enough */
+    double end_again; /* not tried before */
+    bool has_died;    /* one of them is dead */
 
     bool is_holder;
     double lease_until; /* not known to be held afterwards */

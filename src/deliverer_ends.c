@@ -7,6 +7,7 @@
 #include "deliverer_lease.h"
 #include "deliverer_rows.h"
 
+static const double END_WAIT = 0.02; /* seconds */
 static const double LONGEST_PROBE = 60.0;
 
 /* ---- what came of a row ---- */
@@ -35,7 +36,11 @@ static void end_row(struct deliverer_row *row, enum row_state state, struct mome
     row->died = moment.wall;
     row->reason = state == ROW_DEAD ? reason_of(&row->request->outcome) : NULL;
     deliverer->entered--;
-    deliverer->ended++;
+    if (deliverer->ended++ == 0) {
+        deliverer->end_due = moment.now + END_WAIT;
+        deliverer->has_died = false;
+    }
+    deliverer->has_died = deliverer->has_died || state == ROW_DEAD;
     deliverer_unblock(deliverer, row->id);
 }
 
@@ -186,14 +191,11 @@ static void forget_ended(struct deliverer *deliverer, const struct store_end *en
     }
 }
 
-void deliverer_write_ends(struct deliverer *deliverer, double now)
+static void write_ends(struct deliverer *deliverer, double now)
 {
-    struct store_end ends[DELIVERER_ROWS] = {{0}};
+    struct store_end ends[DELIVERER_MOST_ENDS] = {{0}};
     struct store_problem problem;
-    if (deliverer->ended == 0 || now < deliverer->end_due || deliverer->store == NULL) {
-        return;
-    }
-    size_t count = list_ends(deliverer, ends, DELIVERER_ROWS);
+    size_t count = list_ends(deliverer, ends, DELIVERER_MOST_ENDS);
     if (deliverer->driver->end(deliverer->store, deliverer->source, ends, count, &problem)) {
         deliverer->is_troubled = false;
         forget_ended(deliverer, ends, count);
@@ -202,5 +204,23 @@ void deliverer_write_ends(struct deliverer *deliverer, double now)
     } else {
         deliverer_be_troubled(deliverer, &problem);
         deliverer->end_due = now + DELIVERER_AGAIN;
+        deliverer->end_again = deliverer->end_due;
+        if (deliverer->has_died) {
+            deliverer_start_over(deliverer, now);
+        }
+    }
+}
+
+double deliverer_ends_due(const struct deliverer *deliverer)
+{
+    bool is_urgent =
+        deliverer->ended >= DELIVERER_ENDS || deliverer->has_died || deliverer->draining;
+    return is_urgent ? deliverer->end_again : deliverer->end_due;
+}
+
+void deliverer_write_ends(struct deliverer *deliverer, double now)
+{
+    while (deliverer->ended > 0 && now >= deliverer_ends_due(deliverer)) {
+        write_ends(deliverer, now);
     }
 }

@@ -10,7 +10,13 @@
 
 SENDAPI_HIDDEN_BEGIN
 
-enum { DELIVERER_FIRST_PROBE = 1 }; /* seconds; doubled for each further one */
+enum {
+    DELIVERER_FIRST_PROBE = 1,                /* seconds; doubled for each further one */
+    DELIVERER_MOST_ENDS = 2 * DELIVERER_ENDS, /* of one transaction */
+};
+
+/* When what has ended is to be written: at once if it is much, or if somebody waits for it. */
+double deliverer_ends_due(const struct deliverer *deliverer);
 
 /* Writes to the store what has ended, when that is due; what was written is freed and counted. */
 void deliverer_write_ends(struct deliverer *deliverer, double now);

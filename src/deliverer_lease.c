@@ -91,7 +91,7 @@ void deliverer_drain(struct deliverer *deliverer, double now)
         return;
     }
     deliverer_recall_all(deliverer, now);
-    if (deliverer->entered > 0) {
+    if (deliverer->entered > 0 || (deliverer->ended > 0 && deliverer->has_died)) {
         return;
     }
     if (deliverer->is_holder && !wants_lease(deliverer, now)) {

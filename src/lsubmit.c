@@ -1,7 +1,5 @@
 #include "lsubmit.h"
 
-#include <string.h> /* memcpy(3) */
-
 #include "clock.h"
 #include "lcompat.h"
 #include "lencode.h"
@@ -10,6 +8,7 @@
 #include "loutcome.h"
 #include "lschema.h"
 #include "lsigner.h"
+#include "outbox.h"
 
 /* How a request is to be sent: the arguments of engine:submit after the params. */
 struct manner {
@@ -33,34 +32,43 @@ static struct manner read_manner(lua_State *L)
     return manner;
 }
 
+static void apply_manner(struct request *request, const struct manner *manner)
+{
+    request->submitted = clock_now();
+    request->deadline = request->submitted + manner->seconds;
+    request->ephemeral = manner->ephemeral;
+    request->verb = manner->skip ? REQUEST_SKIP : REQUEST_SEND;
+}
+
+/* What is stored is signed when it is sent. */
+static bool sign(struct request *request, const struct hmac *signer)
+{
+    return outbox_wants(request) ||
+           hmac_digest(signer, request_body(request), request->length, request->signature);
+}
+
 /* The request that the encoder's buffer holds, signed and counted in; or NULL and why. */
 static struct request *make_request(struct encoder *encoder, const struct hmac *signer,
                                     struct endpoint *endpoint, const struct manner *manner,
                                     enum failure *failure)
 {
-    unsigned char signature[HMAC_BYTES];
-    struct buffer *body = &encoder->buffer;
-    *failure = FAILURE_NO_MEMORY;
-    if (!hmac_digest(signer, buffer_bytes(body), body->length, signature)) {
-        return NULL;
-    }
-    if (!endpoint_admit(endpoint, body->length)) {
+    size_t length = encoder->buffer.length;
+    if (!endpoint_admit(endpoint, length)) {
         *failure = FAILURE_QUEUE_FULL;
         return NULL;
     }
-    size_t length = body->length;
     struct request *request =
-        request_from_buffer(body, endpoint, manner->lane, manner->lane_length);
-    if (request == NULL) {
-        endpoint_withdraw(endpoint, length);
-        return NULL;
+        request_from_buffer(&encoder->buffer, endpoint, manner->lane, manner->lane_length);
+    if (request != NULL) {
+        apply_manner(request, manner);
+        if (sign(request, signer)) {
+            return request;
+        }
     }
-    memcpy(request->signature, signature, HMAC_BYTES);
-    request->submitted = clock_now();
-    request->deadline = request->submitted + manner->seconds;
-    request->ephemeral = manner->ephemeral;
-    request->verb = manner->skip ? REQUEST_SKIP : REQUEST_SEND;
-    return request;
+    *failure = FAILURE_NO_MEMORY;
+    endpoint_withdraw(endpoint, length);
+    request_free(request);
+    return NULL;
 }
 
 static int submit_encoded(lua_State *L, struct lengine *self, struct endpoint *endpoint,

@@ -167,6 +167,15 @@ static void take_back(struct outbox *outbox, struct moment moment)
     }
 }
 
+bool outbox_is_pressing(const struct outbox *outbox)
+{
+    const struct request *request = outbox->scheduler->returned;
+    while (request != NULL && request->outcome.failure == FAILURE_NONE) {
+        request = request->next;
+    }
+    return request != NULL;
+}
+
 void outbox_step(struct outbox *outbox, struct moment moment)
 {
     take_back(outbox, moment);

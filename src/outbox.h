@@ -34,7 +34,7 @@
 SENDAPI_HIDDEN_BEGIN
 
 enum {
-    OUTBOX_BATCH = 128,
+    OUTBOX_BATCH = 512,
     OUTBOX_BATCH_BYTES = 8 * 1024 * 1024,
     OUTBOX_NOTICES = 1000, /* of one endpoint that nobody has taken; further ones are not given */
     OUTBOX_LETTERS = 100,  /* of one COMMAND_LETTERS */
@@ -63,6 +63,12 @@ void outbox_accept(struct outbox *outbox, struct request *request, struct moment
  * its way must have been given back to the scheduler.
  */
 void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct moment moment);
+
+/*
+ * Whether outbox_step must come before anything is sent: a request of its own has failed, and those
+ * behind it in its lane must not go before it is known what comes of it.
+ */
+bool outbox_is_pressing(const struct outbox *outbox);
 
 /* Does what is due: takes what the scheduler gives back, appends, delivers. */
 void outbox_step(struct outbox *outbox, struct moment moment);

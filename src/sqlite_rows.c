@@ -12,11 +12,13 @@ static const char *const sql[STATEMENTS] = {
     [ADD_LARGE] = "INSERT INTO large (id, body) VALUES (?1, ?2)",
     [FIND_LARGE] = "SELECT body FROM large WHERE id = ?1",
     [MOVE_LARGE] = "UPDATE large SET id = ?2 WHERE id = ?1",
-    [REMOVE_LARGE] = "DELETE FROM large WHERE id = ?1",
+    [REMOVE_LARGE] = "DELETE FROM large WHERE id IN (SELECT id FROM pending"
+                     " WHERE id BETWEEN ?1 AND ?2 AND body IS NULL)",
     [LIST_ROWS] = "SELECT id, time, action, lane, length, body FROM pending"
                   " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
-    [FIND_ROW] = "SELECT length FROM pending WHERE id = ?1",
-    [REMOVE_ROW] = "DELETE FROM pending WHERE id = ?1",
+    [SUM_ROWS] = "SELECT count(*), sum(length), max(length) FROM pending"
+                 " WHERE id BETWEEN ?1 AND ?2",
+    [REMOVE_ROWS] = "DELETE FROM pending WHERE id BETWEEN ?1 AND ?2",
     [BURY_ROW] = "INSERT INTO letter (id, time, action, lane, length, code, reason, status,"
                  "  attempts, died, body)"
                  " SELECT id, time, action, lane, length, ?2, ?3, ?4, ?5, ?6, body FROM pending"

@@ -136,41 +136,61 @@ static bool bury(struct store *store, sqlite3_int64 key, const struct store_end 
            sqlite3_bind_double(statement, 6, end->time) == SQLITE_OK && sqlite_rows_run(statement);
 }
 
-/* *length is -1 when it is not pending. */
-static bool find_row(struct store *store, sqlite3_int64 key, sqlite3_int64 *length)
+/* What is pending of a range of ids. */
+struct sum {
+    sqlite3_int64 count;
+    sqlite3_int64 bytes;
+    sqlite3_int64 longest;
+};
+
+static bool sum_rows(struct store *store, const sqlite3_int64 range[2], struct sum *sum)
 {
-    *length = -1;
-    sqlite3_stmt *statement = sqlite_rows_with(store, FIND_ROW, 1, &key);
+    sqlite3_stmt *statement = sqlite_rows_with(store, SUM_ROWS, 2, range);
     if (statement == NULL) {
         return false;
     }
     if (sqlite3_step(statement) == SQLITE_ROW) {
-        *length = sqlite3_column_int64(statement, 0);
+        *sum = (struct sum){.count = sqlite3_column_int64(statement, 0),
+                            .bytes = sqlite3_column_int64(statement, 1),
+                            .longest = sqlite3_column_int64(statement, 2)};
     }
     return sqlite_rows_ended(statement);
 }
 
-static bool end_row(struct store *store, struct source *source, const struct store_end *end)
+/* Ends that are the same for ids without a gap, as nearly all are: a range of rows goes at once. */
+static size_t run_of(const struct store_end *ends, size_t count)
 {
-    sqlite3_int64 key = sqlite_rows_key(source, end->id);
-    sqlite3_int64 length = -1;
-    if (!find_row(store, key, &length)) {
+    size_t length = 1;
+    while (length < count && ends[0].is_delivered && ends[length].is_delivered &&
+           ends[length].id == ends[0].id + length) {
+        length++;
+    }
+    return length;
+}
+
+static bool end_run(struct store *store, struct source *source, const struct store_end *ends,
+                    size_t count)
+{
+    const sqlite3_int64 range[] = {sqlite_rows_key(source, ends[0].id),
+                                   sqlite_rows_key(source, ends[count - 1].id)};
+    struct sum sum = {0};
+    if (!sum_rows(store, range, &sum)) {
         return false;
     }
-    if (length < 0) {
+    if (sum.count == 0) {
         return true;
     }
-    if (!end->is_delivered && !bury(store, key, end)) {
+    if (!ends->is_delivered && !bury(store, range[0], ends)) {
         return false;
     }
-    if (end->is_delivered && length > STORE_INLINE &&
-        !sqlite_rows_run_with(store, REMOVE_LARGE, 1, &key)) {
+    if (ends->is_delivered && sum.longest > STORE_INLINE &&
+        !sqlite_rows_run_with(store, REMOVE_LARGE, 2, range)) {
         return false;
     }
-    source->pending--;
-    source->bytes -= length;
-    source->dead += !end->is_delivered;
-    return sqlite_rows_run_with(store, REMOVE_ROW, 1, &key);
+    source->pending -= sum.count;
+    source->bytes -= sum.bytes;
+    source->dead += !ends->is_delivered;
+    return sqlite_rows_run_with(store, REMOVE_ROWS, 2, range);
 }
 
 static uint64_t place_of(const char *source)
@@ -207,8 +227,10 @@ static bool end_rows(struct store *store, const char *name, const struct store_e
         return false;
     }
     bool is_done = sqlite_rows_find(store, name, &source);
-    for (size_t i = 0; is_done && source.number != 0 && i < count; i++) {
-        is_done = end_row(store, &source, &ends[i]);
+    for (size_t i = 0; is_done && source.number != 0 && i < count;) {
+        size_t length = run_of(&ends[i], count - i);
+        is_done = end_run(store, &source, &ends[i], length);
+        i += length;
     }
     return finish(store, &source, is_done, problem);
 }

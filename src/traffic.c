@@ -153,15 +153,27 @@ static void finish_transfers(struct traffic *traffic)
     }
 }
 
+static void step_outbox(struct traffic *traffic)
+{
+    if (!outbox_is_empty(&traffic->outbox)) {
+        outbox_step(&traffic->outbox, moment_at(clock_now()));
+    }
+}
+
+/* The outbox may wait for a disk: meanwhile servers work on what was sent before. */
 void traffic_step(struct traffic *traffic, double now)
 {
     int running;
     scheduler_advance(&traffic->scheduler, now);
-    if (!outbox_is_empty(&traffic->outbox)) {
-        outbox_step(&traffic->outbox, moment_at(now));
+    bool is_first = outbox_is_pressing(&traffic->outbox);
+    if (is_first) {
+        step_outbox(traffic);
     }
     start_requests(traffic, now);
     (void)curl_multi_perform(traffic->multi, &running);
+    if (!is_first) {
+        step_outbox(traffic);
+    }
     finish_transfers(traffic);
 }
 

@@ -37,6 +37,14 @@ function M.sleep(seconds)
   idle:wait(seconds)
 end
 
+--- What that share of the sorted numbers does not exceed.
+---@param sorted number[] not empty
+---@param share number
+---@return number
+function M.quantile(sorted, share)
+  return sorted[math.max(1, math.ceil(#sorted * share))]
+end
+
 local function read(path)
   local file = assert(io.open(path, "r"))
   local text = file:read "*a"

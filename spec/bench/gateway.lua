@@ -1,7 +1,8 @@
 -- luacheck: std ngx_lua
 --- What the gateway's nginx does: it sends a message for each request, through the library or by
--- hand, and can send at a steady rate beside whatever else it serves.
+-- hand, and can send at a steady rate beside whatever else it serves. It is a source, too.
 local cjson = require "cjson"
+local core = require "sendapi.core"
 local ffi = require "ffi"
 local message = require "spec.bench.message"
 local sendapi = require "sendapi"
@@ -123,6 +124,27 @@ end
 --- In init_worker_by_lua.
 function M.start()
   assert(ngx.timer.every(tick, send_tick))
+end
+
+-- A source that notes when messages arrive.
+
+local arrivals = {}
+
+--- Of messages whose ids are m1, m2, …; of others nothing.
+function M.arrive()
+  local now = core.now()
+  ngx.req.read_body()
+  local number = ngx.req.get_body_data():match '"id":"m(%d+)"'
+  if number then
+    arrivals[#arrivals + 1] = ("%s %.6f\n"):format(number, now)
+  end
+  ngx.print "ok"
+end
+
+--- Tells of what has arrived since it was asked last.
+function M.tell_arrivals()
+  ngx.print(arrivals)
+  arrivals = {}
 end
 
 --- Nanoseconds that the worker's own thread has run, without the engine's. Linux alone tells it.

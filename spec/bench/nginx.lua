@@ -56,6 +56,10 @@ local gateway = {
   server = [[
     location = /realtime/sdk/slow { content_by_lua_block { ngx.sleep(0.05) ngx.print("ok") } }
     location = /realtime/sdk/never { content_by_lua_block { ngx.sleep(3600) } }
+    location = /realtime/sdk/arriving {
+      content_by_lua_block { require("spec.bench.gateway").arrive() }
+    }
+    location = /arrived { content_by_lua_block { require("spec.bench.gateway").tell_arrivals() } }
     location = /send { content_by_lua_block { require("spec.bench.gateway").send() } }
     location = /by_hand { content_by_lua_block { require("spec.bench.gateway").by_hand() } }
     location = /other { content_by_lua_block { ngx.print("ok") } }

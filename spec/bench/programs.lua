@@ -41,6 +41,18 @@ local function compiled(name, ...)
   return join(("%s/bench/%s"):format(programs.build, name), ...)
 end
 
+--- What a script of this folder prints, run by Lua 5.4.
+---@return string
+function programs.script(name, ...)
+  return output_of(script("lua5.4", name, ...))
+end
+
+--- What a compiled program of this folder prints.
+---@return string
+function programs.compiled(name, ...)
+  return output_of(compiled(name, ...))
+end
+
 --- Nanoseconds to encode, `way` being `cjson` or `core`: see encode.lua.
 function programs.encode(lua, way)
   return number_of(script(lua, "encode", way))

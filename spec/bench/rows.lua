@@ -4,6 +4,7 @@ local delivery = require "spec.bench.rows.delivery"
 local encode = require "spec.bench.rows.encode"
 local gateway_rows = require "spec.bench.rows.gateway"
 local memory = require "spec.bench.rows.memory"
+local outbox = require "spec.bench.rows.outbox"
 
 --- Those that can be measured here: a group has false in the place of one that cannot.
 local function gather(groups)
@@ -18,8 +19,9 @@ end
 
 ---@param url string of a source whose server answers at once
 ---@param gateway string|nil the gateway's address
+---@param redis string|nil   the path of a Redis server's socket
 ---@return spec.bench.Row[]
-return function(url, gateway)
+return function(url, gateway, redis)
   gateway = gateway or false
   return gather {
     encode(url),
@@ -27,5 +29,6 @@ return function(url, gateway)
     delivery(url, gateway),
     memory(url, gateway),
     gateway_rows(gateway),
+    outbox(url, gateway, redis),
   }
 end

@@ -5,6 +5,7 @@ package.path = "./?.lua;" .. package.path
 local harness = require "spec.bench.harness"
 local nginx = require "spec.bench.nginx"
 local programs = require "spec.bench.programs"
+local redis = require "spec.bench.redis"
 local rows_for = require "spec.bench.rows"
 
 local function measure_all(rows)
@@ -23,11 +24,11 @@ local function write_json(results)
   file:close()
 end
 
-local function run(url, gateway)
+local function run(url, gateway, socket)
   if not gateway then
     print "nginx's Lua module was not found: the rows that need it are left out"
   end
-  local results = measure_all(rows_for(url, gateway))
+  local results = measure_all(rows_for(url, gateway, socket))
   local limit = programs.wrk(url)
   print(("physical limit (wrk on the same nginx): %s"):format(
     limit and ("%.0f 1/s"):format(limit) or "wrk was not found"
@@ -39,6 +40,8 @@ io.stdout:setvbuf "line"
 print(programs.machine())
 nginx.serve(function(url)
   nginx.serve_gateway(url, programs.build, function(gateway)
-    run(url, gateway)
+    redis.serve(function(socket)
+      run(url, gateway, socket)
+    end)
   end)
 end)
