@@ -19,7 +19,7 @@
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field connect_timeout number?  seconds, 5
 ---@field connections integer?     requests on their way at once, 16
----@field outbox string?           a path or a `redis://` url
+---@field outbox string?           a path, or redis://[[user]:password@]host[:port][/db][?lease=10]
 ---@field durability "full"|"process"|nil
 ---@field on_dead fun(letter: sendapi.Letter)|nil
 ---@field on_pause fun(err: sendapi.Error|nil)|nil
