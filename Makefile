@@ -86,6 +86,9 @@ test-asan: deps-test ## run the C units alone, under the sanitizers
 test-tsan: deps-test ## run the C units that have threads, under ThreadSanitizer
 	+@$(SECOND) tested KINDS=threads
 
+test-crash: deps-test ## kill senders a thousand times, or SENDAPI_CRASH_ROUNDS, and count what arrives
+	+@SENDAPI_CRASH_ROUNDS=$${SENDAPI_CRASH_ROUNDS:-1000} $(SECOND) tested KINDS=crash
+
 test-valgrind: deps-valgrind ## run the specs under valgrind
 	+@$(SECOND) tested KINDS=valgrind
 
@@ -193,5 +196,5 @@ $(BUILD)/c/store_sqlite_test $(BUILD)/tsan/store_sqlite_test: spec/c/crash_vfs.c
 $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBS)
 
-.PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
+.PHONY: help deps build env demo test test-asan test-tsan test-crash test-valgrind lint bench install clean
 .PHONY: deps-browser objects floors tested nothing without without-redis always

@@ -35,7 +35,7 @@ local private = setmetatable({}, { __mode = "k" }) -- the client's state, by out
 ---@return userdata|nil driver
 ---@return string|nil message
 function M.driver(place)
-  local name = place:find "^rediss?://" and "redis" or "sqlite"
+  local name = place:find "^redis[%w+]*://" and "redis" or "sqlite"
   local found, driver = pcall(require, "sendapi.store." .. name)
   if not found then
     return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
