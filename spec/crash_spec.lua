@@ -10,16 +10,9 @@ local send_api = require "spec.support.send_api"
 local temporary = require "spec.support.temporary"
 local traffic = require "spec.support.traffic"
 
-local CORE = package.searchpath and package.searchpath("sendapi.core", package.cpath) or ""
 local LONGEST = 0.06 -- seconds until one is killed
 local SLICE = 50 -- rounds between two judgements
 local PATIENCE = 60 -- seconds, at most
-
---- Many under Lua 5.4, a few elsewhere: it is the same C.
-local function rounds()
-  local is_main = CORE:find("/lua5.4/", 1, true) and not os.getenv "SENDAPI_SLOW"
-  return tonumber(os.getenv "SENDAPI_CRASH_ROUNDS") or (is_main and 200 or 20)
-end
 
 describe("programs that are killed while they send", function()
   local sandbox, directory, judge, random
@@ -41,10 +34,12 @@ describe("programs that are killed while they send", function()
     directory:remove()
   end)
 
+  --- A sender's line. On a busy machine one may wait in vain for the file, which it says then.
   local function hear(line)
-    assert.truthy(line:find "^%d+:%d+$" or line:find "^delivers", line)
     if line:find "^%d" then
       judge:confirm(line)
+    else
+      assert.truthy(line:find "^delivers" or line == "no storage", line)
     end
   end
 
@@ -96,7 +91,8 @@ describe("programs that are killed while they send", function()
       outbox = directory:path_of "outbox.db",
     })
     local deadline = core.now() + PATIENCE
-    while assert(client:outbox():pending()) > 0 and core.now() < deadline do
+    while client:outbox():pending() ~= 0 do
+      assert.is_true(core.now() < deadline, "not everything is delivered")
       core.sleep(0.01)
     end
     client:close(PATIENCE)
@@ -110,7 +106,7 @@ describe("programs that are killed while they send", function()
   end
 
   it("lose nothing that was confirmed", function()
-    local last = rounds()
+    local last = chance.rounds()
     local fine, problem = pcall(function()
       for round = 1, last do
         play(round)

@@ -1,5 +1,15 @@
 --- Chance that can be had again: the same numbers for the same SENDAPI_CRASH_SEED, under any Lua.
+local CORE = package.searchpath and package.searchpath("sendapi.core", package.cpath) or ""
+
 local chance = {}
+
+--- How often programs are killed: as SENDAPI_CRASH_ROUNDS says; many times under Lua 5.4, a few
+-- elsewhere, since it is the same C.
+---@return integer
+function chance.rounds()
+  local is_main = CORE:find("/lua5.4/", 1, true) and not os.getenv "SENDAPI_SLOW"
+  return tonumber(os.getenv "SENDAPI_CRASH_ROUNDS") or (is_main and 200 or 20)
+end
 
 ---@class spec.Chance
 ---@field seed integer what it began with

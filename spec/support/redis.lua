@@ -26,7 +26,7 @@ local function launch(self)
     redis-server --port %d --bind 127.0.0.1 --unixsocket %s --dir %s --logfile log \
       --save '' --appendonly yes --appendfsync always &
     read -r _
-    kill -KILL $!
+    kill -KILL $! 2>/dev/null
     wait]]
   local socket, directory = shell.quote(self.socket), shell.quote(self.directory.path)
   self.pipe = assert(io.popen(command:format(self.port, socket, directory), "w"))
