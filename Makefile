@@ -89,6 +89,9 @@ test-asan: deps-test ## run the C units alone, under the sanitizers
 test-tsan: deps-test ## run the C units that have threads, under ThreadSanitizer
 	+@$(SECOND) tested KINDS=threads
 
+test-crash: deps-test ## kill senders a thousand times, or SENDAPI_CRASH_ROUNDS, and count what arrives
+	+@SENDAPI_CRASH_ROUNDS=$${SENDAPI_CRASH_ROUNDS:-1000} $(SECOND) tested KINDS=crash
+
 test-valgrind: deps-valgrind ## run the specs under valgrind
 	+@$(SECOND) tested KINDS=valgrind
 
@@ -199,5 +202,5 @@ $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 $(BUILD)/bench/sqlite_floor: override LIBS += $(LIBS_sqlite)
 $(BUILD)/bench/redis_floor: override LIBS += $(LIBS_redis)
 
-.PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
+.PHONY: help deps build env demo test test-asan test-tsan test-crash test-valgrind lint bench install clean
 .PHONY: deps-browser objects floors tested nothing without without-redis always

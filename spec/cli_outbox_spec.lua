@@ -287,7 +287,7 @@ describe("sendapi outbox", function()
       return
     end
     local server = redis.start()
-    place = server.url
+    place = server.unix_url .. "?timeout=10"
     fill()
     assert.are.equal("1 2 3 4 5", ids())
     assert.are.equal("1 discarded\n", output_of("discard", "--lane 7"))

@@ -213,17 +213,17 @@ describe("a store in Redis", function()
 
   contract(function()
     places = places + 1
-    return ("%s&prefix=p%d:"):format(server.url, places)
+    return ("%s?timeout=10&prefix=p%d:"):format(server.unix_url, places)
   end)
 
   it("is empty when nothing was put there, and stays so", function()
-    local before = server:run "DBSIZE"
-    local store = assert(stores.open(server.url .. "&prefix=nothing:"))
+    local before = server:ask "DBSIZE"
+    local store = assert(stores.open(server.unix_url .. "?timeout=10&prefix=nothing:"))
     assert.same({}, store:sources())
     assert.equal(0, store:retry("plain", {}))
     assert.equal(0, store:discard("plain", 7))
     store:close()
-    assert.equal(before, server:run "DBSIZE")
+    assert.equal(before, server:ask "DBSIZE")
   end)
 
   it("tells no password", function()

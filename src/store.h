@@ -62,7 +62,7 @@ struct store_settings {
     const char *path;     /* of the file, or the url of the server */
     bool is_process_only; /* durability = "process": survives the process, not the machine */
     bool must_exist;      /* opening makes nothing, and puts nothing damaged aside */
-    double lease_seconds; /* for stores whose leases run out; 10 unless said otherwise */
+    double lease_seconds; /* for stores whose leases run out, unless the path says otherwise */
     const char *owner;    /* tells this engine from all others, on all machines: random */
     void (*warn)(void *context, const char *sentence); /* while opening; may be NULL */
     void *warn_context;
@@ -152,6 +152,9 @@ struct store_driver {
     enum store_lease (*lease)(struct store *store, const char *source,
                               struct store_problem *problem);
     void (*release)(struct store *store, const char *source);
+
+    /* How long its leases are; NULL: as the settings said. */
+    double (*lease_seconds)(const struct store *store);
 
     /*
      * Visits pending rows with ids above `after`, ascending, at most `count` of them and about

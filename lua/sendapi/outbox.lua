@@ -43,10 +43,11 @@ local MOST_ID = 9000000000000000
 -- `maxmemory-policy noeviction` keep the promise; the log is warned of anything else. A failover
 -- to a replica may lose what was confirmed, since replication does not wait. Its urls:
 --
---     redis://[[user]:password@]host[:port][/db][?prefix=...&timeout=...]
---     redis+unix://[[user]:password@]/path[?db=...&prefix=...&timeout=...]
+--     redis://[[user]:password@]host[:port][/db][?lease=...&prefix=...&timeout=...]
+--     redis+unix://[[user]:password@]/path[?db=...&lease=...&prefix=...&timeout=...]
 --
--- percent-encoded where need be; port 6379, db 0, prefix "sendapi:" and 2 seconds unless given.
+-- percent-encoded where need be; port 6379, db 0, a lease of 10 seconds, prefix "sendapi:" and a
+-- timeout of 2 seconds unless given.
 --
 -- Any number of clients, processes and, with Redis, machines append to one outbox. One process at
 -- a time delivers a source, and another once it ends: at once with a file, within 10 s with

@@ -70,6 +70,7 @@ static void urls(void)
         {"redis://u%40:p%2F%20@host/", "host:6379/0", "u@", "p/ ", "sendapi:"},
         {"redis://:p@host?timeout=0.5&prefix=", "host:6379/0", "", "p", ""},
         {"redis+unix:///a/b%20c?db=2&prefix=x", "/a/b c", "", "", "x"},
+        {"redis://host?lease=1.5", "host:6379/0", "", "", "sendapi:"},
         {"redis+unix://:p@/a", "/a", "", "p", "sendapi:"},
         {"", NULL, NULL, NULL, NULL},
         {"rediss://host", NULL, NULL, NULL, NULL},
@@ -92,6 +93,10 @@ static void urls(void)
         {"redis://host?timeout=1e3", NULL, NULL, NULL, NULL},
         {"redis://host?timeout=.5", NULL, NULL, NULL, NULL},
         {"redis://host?timeout=61", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=0.9", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=61", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=x", NULL, NULL, NULL, NULL},
         {"redis://host?db=1", NULL, NULL, NULL, NULL},
         {"redis://host?secret", NULL, NULL, NULL, NULL},
         {"redis+unix://relative", NULL, NULL, NULL, NULL},
@@ -220,6 +225,27 @@ static void passwords(void)
     }
     freeReplyObject(redisCommand(admin, "CONFIG SET requirepass %s", ""));
     redisFree(admin);
+}
+
+static void check_lease(const char *option, double seconds)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "redis+unix://%s?prefix=x%s", server.path, option);
+    struct store *store = open_at(path);
+    if (CHECK(store != NULL)) {
+        CHECK(driver->lease_seconds(store) == seconds);
+        CHECK_INT(driver->lease(store, "source", &problem), STORE_LEASE_HELD);
+        double left = (double)redis_do(&server, "PTTL x{source}:lease");
+        CHECK(left > (seconds - 30) * 1000 && left <= seconds * 1000);
+        driver->close(store);
+    }
+}
+
+static void url_says_how_long_a_lease_is(void)
+{
+    check_lease("", LEASE);
+    check_lease("&lease=1.5", 1.5);
+    check_lease("&lease=60", 60);
 }
 
 static void db_is_selected(void)
@@ -1082,6 +1108,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(passwords),
     CHECK_CASE(db_is_selected),
     CHECK_CASE(opening_makes_nothing),
+    CHECK_CASE(url_says_how_long_a_lease_is),
     CHECK_CASE(nobody_is_there),
     CHECK_CASE(server_that_hangs),
     CHECK_CASE(server_that_starts_anew),
