@@ -53,7 +53,8 @@ local server_block = [[
 local conversation = [[
 (first=1
 while [ ! -e %s/stop ]; do
-  curl -s --max-time 60 --unix-socket %s "http://localhost/send?thread=%d&number=[$first-$((first+19))]"
+  curl -s --max-time 60 --unix-socket %s \
+    "http://localhost/send?thread=%d&number=[$first-$((first+19))]"
   first=$((first+20))
 done) >%s/said-%d &
 ]]
@@ -221,7 +222,7 @@ describe("#house an outbox in nginx", function()
     end
 
     it("reloads lose nothing, repeat nothing and change no order", function()
-      local server = start { main = "worker_processes 3;" }
+      local server = start { main = "worker_processes 3;", close_timeout = 20 }
       begin_load()
       local old = {}
       for _ = 1, 5 do
