@@ -111,12 +111,11 @@ describe("#house an outbox under", function()
       sandbox:kill()
       local client, stored = new "luv", nil
       assert.is_true(ends())
-      client.messages:create(traffic.message(1), function(ok)
-        stored = ok
-      end)
+      coroutine.wrap(function()
+        stored = client.messages:create(traffic.message(1)) and client:outbox():pending()
+      end)()
       assert.is_true(ends())
-      assert.is_true(stored)
-      assert.equal(1, client:stats().outbox.pending)
+      assert.equal(1, stored)
     end)
   end)
 
@@ -145,22 +144,30 @@ describe("#house an outbox under", function()
       sandbox:kill()
       local client, loop, stored = new "cqueues", cqueues.new(), nil
       loop:wrap(function()
-        stored = client.messages:create(traffic.message(1))
+        stored = client.messages:create(traffic.message(1)) and client:outbox():pending()
       end)
       assert(loop:loop(PATIENCE))
       assert.is_true(loop:empty())
-      assert.is_true(stored)
-      assert.equal(1, client:stats().outbox.pending)
+      assert.equal(1, stored)
     end)
   end)
 
-  it("ticks is heard by the client's poll", function()
+  it("ticks is heard by the client's poll, which resumes who asks it", function()
     leave_one()
     local client, deadline = new "tick", core.now() + PATIENCE
+    local letters
     repeat
       engine.get():wait(0.01)
       client:poll()
     until is_over(deadline)
     assert.same({ "refused" }, told)
+    coroutine.wrap(function()
+      letters = client:outbox():dead()
+    end)()
+    while not letters and core.now() < deadline do
+      engine.get():wait(0.01)
+      client:poll()
+    end
+    assert.equal(1, #letters)
   end)
 end)

@@ -6,7 +6,8 @@
 -- under way, a timer of each worker, the reader, reads from the engine's unix socket a byte for
 -- each batch of answers. It has light threads of three kinds: one that reads, one that watches over
 -- the reader's end, and the runners, which run callbacks. A callback may wait: there is always one
--- more runner, which then goes on with what is due.
+-- more runner, which then goes on with what is due. While no call is under way there is no reader;
+-- in a worker with an outbox another timer looks then whether there is something to be told.
 local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local queue = require "sendapi.queue"
