@@ -84,6 +84,13 @@ function M.forsake_parent()
   end
 end
 
+--- A number that is another in a child process, once something was sent or asked in its parent.
+---@return integer
+function M.generation()
+  M.forsake_parent()
+  return generation
+end
+
 --- How many notices of a client are due: `notices` has their places in `due`.
 ---@return integer
 function M.notices_of(client)

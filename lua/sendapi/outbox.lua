@@ -70,16 +70,22 @@ function M.driver(place)
   return driver, message and "option 'outbox': " .. message
 end
 
---- Nginx's master makes clients before it forks: its workers begin with their first calls.
+--- Nginx's master makes clients before it forks: its workers begin with `of`, or a first call.
 local function is_before_fork()
   local ngx = rawget(_G, "ngx")
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.get_phase() == "init"
 end
 
---- Delivers what is pending from now on, though nothing be sent.
+--- Delivers what is pending from now on, though nothing be sent, and hears what is told of it.
 function M.begin(client)
-  if not is_before_fork() then
-    engine.get():command(client.endpoint, "begin")
+  if is_before_fork() then
+    return
+  end
+  client.begun = engine.generation()
+  engine.get():command(client.endpoint, "begin")
+  local host = runtime.choose(client.options.runtime, false)
+  if host.listen then
+    host.listen()
   end
 end
 
@@ -259,9 +265,13 @@ function Outbox:discard(which, callback)
   return answer, err
 end
 
---- The outbox of a client that has one.
+--- The outbox of a client that has one. In a process that the client was not made in, the delivery
+-- begins.
 ---@return sendapi.Outbox
 function M.of(client)
+  if client.begun ~= engine.generation() then
+    M.begin(client)
+  end
   if not client.outbox then
     client.outbox = setmetatable({}, Outbox)
     private[client.outbox] = client

@@ -65,6 +65,7 @@ function M.prepare(waits)
 end
 
 M.accepted = start
+M.listen = start
 
 function M.await(entry)
   local waiting, client = coroutine.running(), entry.client
