@@ -130,7 +130,10 @@ describe("#house a connector in nginx", function()
       assert.equal(("%s-%d"):format(content_id, size), cjson.decode(answer.body).id)
     end
     assert.same({}, running:complaints())
-    assert.equal("", shell.run("find " .. running.directory .. "/temporary -type f").output)
+    local files = "find " .. running.directory .. "/temporary -type f"
+    assert.is_true(shell.wait_until(function() -- nginx deletes a file after it has answered
+      return shell.run(files).output == ""
+    end, 10))
   end)
 
   it("refuses what is too large", function()
