@@ -387,7 +387,7 @@ describe("#house the example web_chat", function()
     assert.equal(400, (send("x", "name", "short")))
     assert.equal(413, (send(("x"):rep(6000000), "large")))
     assert.equal(2, #received "messages.create")
-    assert.equal("", shell.run("find " .. running.directory .. "/temporary -type f").output)
+    assert.is_true(running:forgets_bodies())
   end)
 
   it("refuses what is no request, is too large, or has no key or text", function()
