@@ -116,11 +116,12 @@ static void child_may_have_an_engine_of_its_own(void)
 
 /* ---- the end of the process ---- */
 
-static void *end_soon(void *unused)
+static void *end_when_told(void *how)
 {
-    server_sleep(30);
+    int number;
+    (void)sigwait(how, &number);
     exit(7);
-    return unused;
+    return NULL;
 }
 
 static void end_now(int number)
@@ -129,19 +130,20 @@ static void end_now(int number)
     exit(8);
 }
 
-/* Runs in a child process, which must end though its only caller drives for long. */
+/* Runs in a child process, which a SIGALRM must end though its only caller drives for long. */
 static void drive_to_the_end(const struct server *server, bool by_handler)
 {
     pthread_t thread;
+    sigset_t alarm_alone;
     struct sigaction action = {.sa_handler = end_now};
     struct endpoint *held = endpoint_at(server, "/held");
     struct engine *engine = new_engine();
     (void)sigaction(SIGALRM, &action, NULL);
-    if (by_handler) {
-        struct itimerval soon = {.it_value = {.tv_usec = 30000}};
-        (void)setitimer(ITIMER_REAL, &soon, NULL);
-    } else {
-        (void)pthread_create(&thread, NULL, end_soon, NULL);
+    if (!by_handler) {
+        (void)sigemptyset(&alarm_alone);
+        (void)sigaddset(&alarm_alone, SIGALRM);
+        (void)pthread_sigmask(SIG_BLOCK, &alarm_alone, NULL);
+        (void)pthread_create(&thread, NULL, end_when_told, &alarm_alone);
     }
     submit_and_drive(engine, held, 0, EXCHANGE_SECONDS);
     server_sleep(EXCHANGE_SECONDS * 1000);
@@ -156,11 +158,14 @@ static void process_ends_while_the_caller_drives(void)
     }
     for (int by_handler = 0; by_handler < 2; by_handler++) {
         struct server *server = start_server();
-        double began = server_now();
         pid_t child = fork();
         if (child == 0) {
             drive_to_the_end(server, by_handler);
         }
+        CHECK(server_await(&server->requests, 1));
+        server_sleep(30); /* then it waits, in no library's midst */
+        double began = server_now();
+        (void)kill(child, SIGALRM);
         CHECK_INT(wait_for_child(child), 7 + by_handler);
         CHECK(server_now() - began < EXCHANGE_SECONDS / 2);
         server_stop(server);
@@ -264,9 +269,11 @@ static void signals_are_handled_while_the_caller_drives(void)
     struct itimerval often = {.it_value = {.tv_usec = 500}, .it_interval = {.tv_usec = 500}};
     struct itimerval never = {.it_value = {.tv_usec = 0}};
     struct sigaction action = {.sa_handler = handle};
+    struct sigaction before;
     main_thread = pthread_self();
     atomic_store(&handled, 0);
-    (void)sigaction(SIGALRM, &action, NULL);
+    (void)alarm(0); /* this case's limit: there is but one such timer */
+    (void)sigaction(SIGALRM, &action, &before);
     (void)setitimer(ITIMER_REAL, &often, NULL);
     for (uint64_t i = 0; i < 5; i++) {
         CHECK(drives(engine, endpoint, i));
@@ -274,6 +281,7 @@ static void signals_are_handled_while_the_caller_drives(void)
     CHECK(atomic_load(&handled) > 5);
     CHECK_SIZE(atomic_load(&handled_elsewhere), 0);
     (void)setitimer(ITIMER_REAL, &never, NULL);
+    (void)sigaction(SIGALRM, &before, NULL);
     engine_free(engine);
     endpoint_release(endpoint);
     server_stop(server);
