@@ -468,6 +468,26 @@ describe("a call with a function", function()
     refused("'deadline': expected a number", { deadline = 0 })
   end)
 
+  -- As a finalizer does that closes a client, or a hook that polls.
+  it("gets its outcome though another took it before it was expected", function()
+    local client = new()
+    local expect, outcomes = engine.expect, {}
+    engine.expect = function(...)
+      assert.is_true(engine.get():wait(20))
+      engine.collect()
+      return expect(...)
+    end
+    finally(function()
+      engine.expect = expect
+    end)
+    assert.is_true(client.messages:create(message(1), function(ok)
+      outcomes[#outcomes + 1] = ok
+    end))
+    assert.is_true(client:flush(5))
+    assert.same({ true }, outcomes)
+    assert.is_true(client.messages:create(message(2)))
+  end)
+
   it("figures in prometheus' text", function()
     local client = new()
     assert.is_true(client.messages:create(message(1)))

@@ -325,6 +325,25 @@ for name, program in pairs(programs) do
       assert.is_false(is_there "wrong")
     end)
 
+    -- As a finalizer takes it that closes a client, or a hook that polls.
+    test("gives an outcome that was there before it was waited for", function()
+      local client = new()
+      local expect = engine.expect
+      engine.expect = function(...)
+        assert.is_true(engine.get():wait(20))
+        engine.collect()
+        return expect(...)
+      end
+      finally(function()
+        engine.expect = expect
+      end)
+      local done
+      run(function()
+        done = client.messages:create(message(1))
+      end)
+      assert.is_true(done)
+    end)
+
     test("flushes from within", function()
       local client = new "late"
       local count = 0
