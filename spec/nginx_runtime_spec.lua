@@ -174,7 +174,7 @@ describe("#house in nginx", function()
       assert.truthy(shell.wait_until(function()
         local _, inside = server:get "/seen?name=inside"
         return tonumber(inside) >= 30
-      end, 5))
+      end, 20))
       assert.same({ ["200"] = 60 }, finish())
       assert.equal(60, (received_ids()))
       check_quiet(server)
