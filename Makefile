@@ -20,8 +20,9 @@ STORE_sqlite := $(patsubst %,src/%.c,file_locks file_place fork_gate lstore_sqli
   sqlite_file sqlite_open sqlite_rows sqlite_visit store_sqlite)
 HEADER_sqlite := sqlite3.h
 LIBS_sqlite ?= -lsqlite3 -pthread
-STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_link store_redis_place \
-  store_redis_read store_redis_script store_redis_url)
+STORE_redis := $(patsubst %,src/%.c,lstore_redis store_redis store_redis_command \
+  store_redis_greet store_redis_link store_redis_place store_redis_read store_redis_refusal \
+  store_redis_script store_redis_url)
 HEADER_redis := hiredis/hiredis.h
 LIBS_redis ?= -lhiredis -pthread
 HASH    := \#
@@ -35,7 +36,7 @@ STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
 THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine engine_driving engine_process engine_stop \
-  queue stress store_redis store_sqlite wakeup)
+  outbox_stress queue stress store_redis store_sqlite wakeup)
 BENCH := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 
 # A Lua goes by the name of its interpreter, which is also its name for pkg-config and its folder

@@ -165,6 +165,7 @@ describe("a client with an outbox", function()
     assert.equal("messages.create", letter.action)
     assert.equal(1, letter.attempts)
     assert.is_nil(letter.body)
+    assert.is_true(letter.bytes > 50)
     assert.equal(1, check_figures(client).dead)
     local letters = assert(client:outbox():dead())
     assert.equal(1, #letters)
@@ -216,6 +217,36 @@ describe("a client with an outbox", function()
     assert.equal(0, figures.dead)
     assert.equal(1, figures.discarded)
     assert.equal(2, figures.delivered)
+  end)
+
+  it("retries and discards by a filter", function()
+    local client = new()
+    local outbox = client:outbox()
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    for i = 1, 40 do
+      assert.is_true(client.messages:create(traffic.message(i, i % 2)))
+    end
+    await(client, function()
+      return #assert(outbox:dead()) == 40
+    end)
+    sandbox:fault(nil)
+    local soon = os.time() + 1000
+    assert.equal(0, outbox:retry { code = "invalid_signature" })
+    assert.equal(0, outbox:discard { before = soon - 2000 })
+    assert.equal(0, outbox:discard { after = soon, lane = 1 })
+    assert.equal(20, outbox:discard { code = "refused", lane = 1, before = soon })
+    assert.equal(20, outbox:retry { action = "messages.create", after = soon - 2000 })
+    await_delivery(client)
+    local figures = check_figures(client)
+    assert.equal(20, figures.discarded)
+    assert.equal(20, figures.delivered)
+    assert.equal(0, outbox:retry {})
+    local counts = {}
+    assert.is_true(outbox:discard({}, function(count)
+      counts[#counts + 1] = count
+    end))
+    assert.is_true(client:flush(PATIENCE))
+    assert.same({ 0 }, counts)
   end)
 
   it("answers with a function, too", function()
@@ -320,8 +351,20 @@ describe("a client with an outbox", function()
       ["a letter's id"] = function()
         outbox:discard()
       end,
-      ["letter's id or nothing"] = function()
+      ["a letter's id or a filter"] = function()
         outbox:retry "all"
+      end,
+      ["there is no 'codes' in a filter, did you mean 'code'?"] = function()
+        outbox:retry { codes = "refused" }
+      end,
+      ["code: expected a string, got a number"] = function()
+        outbox:discard { code = 422 }
+      end,
+      ["before: expected a time, got a string"] = function()
+        outbox:discard { before = "now" }
+      end,
+      ["after: expected a time, got a number"] = function()
+        outbox:retry { after = 0 / 0 }
       end,
       ["function as last argument"] = function()
         outbox:pending "now"

@@ -32,6 +32,12 @@ struct lengine *lengine_check(lua_State *L, int index);
 /* Whether there is an engine, and it is this process's (engine.h). */
 bool lengine_is_ours(const struct lengine *self);
 
+/* Leaves an engine that is the parent's process as it is (engine.h), and its endpoints with it. */
+void lengine_forsake_parent(struct lengine *self);
+
+/* The engine, made when there is none, as after a fork. Raises when that cannot be. */
+struct engine *lengine_ready(lua_State *L, struct lengine *self);
+
 /* Ends the thread, if there is one. */
 void lengine_stop(struct lengine *self);
 

@@ -47,7 +47,8 @@ static enum verdict connect(struct sqlite_file *file, struct store_problem *prob
 {
     struct stat status;
     bool is_new = stat(file->path, &status) != 0;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (file->must_exist ? 0 : SQLITE_OPEN_CREATE);
     int code = sqlite3_open_v2(file->path, &file->db, flags, NULL);
     if (file->db != NULL) {
         (void)sqlite3_extended_result_codes(file->db, 1);
@@ -99,13 +100,15 @@ static enum verdict identify(struct sqlite_file *file, int versions, int *versio
     if (code != SQLITE_OK) {
         return unreadable(file, code, problem);
     }
-    if (application != SQLITE_FILE_APPLICATION && (application != 0 || tables > 0)) {
+    if (application != SQLITE_FILE_APPLICATION &&
+        (application != 0 || tables > 0 || file->must_exist)) {
         return is_foreign(file, problem);
     }
-    if (*version > versions) {
+    if (*version < 0 || *version > versions) {
         (void)sqlite_file_problem(problem, STORE_UNFIT,
-                                  "the outbox was made by a newer version of this library: its "
-                                  "schema is %d, the newest known here %d (%.256s)",
+                                  "the outbox was made by a newer version of this library, or by "
+                                  "another program: its schema is %d, the newest known here %d "
+                                  "(%.256s)",
                                   *version, versions, file->path);
         return TROUBLE;
     }
@@ -248,17 +251,21 @@ static void release(struct sqlite_file *file)
     *file = (struct sqlite_file){.db = NULL};
 }
 
+static bool is_of_network(const char *path, struct store_problem *problem)
+{
+    return sqlite_file_problem(problem, STORE_UNFIT,
+                               "the outbox is on a network's file system, where locks and WAL are "
+                               "not safe: put it on a local disk, or use redis:// (%.256s)",
+                               path);
+}
+
 static bool check_place(const struct sqlite_file *file, const struct store_settings *settings,
                         struct store_problem *problem)
 {
     static const char unsure[] = "the outbox is on a file system of FUSE: several processes may "
                                  "use it only if that one's locks are the system's";
     switch (file_place_system(file->path)) {
-    case FILE_SYSTEM_NETWORK:
-        return sqlite_file_problem(problem, STORE_UNFIT,
-                                   "the outbox is on a network's file system, where locks and WAL "
-                                   "are not safe: put it on a local disk, or use redis:// (%.256s)",
-                                   file->path);
+    case FILE_SYSTEM_NETWORK: return is_of_network(file->path, problem);
     case FILE_SYSTEM_UNSURE:
         if (settings->warn != NULL) {
             settings->warn(settings->warn_context, unsure);
@@ -266,6 +273,46 @@ static bool check_place(const struct sqlite_file *file, const struct store_setti
         return true;
     default: return true;
     }
+}
+
+/* Whether nothing that may still be made, mounted or permitted makes a file of such a path. */
+static bool is_never_a_file(int error)
+{
+    return error == EISDIR || error == ENOTDIR || error == EINVAL || error == ENAMETOOLONG;
+}
+
+bool sqlite_file_check(const char *path, struct store_problem *problem)
+{
+    bool is_there = false;
+    char *resolved = file_place_resolve(path, &is_there);
+    bool is_fine = resolved != NULL || !is_never_a_file(errno);
+    if (!is_fine) {
+        (void)sqlite_file_problem(problem, STORE_UNFIT, "no file can be there: %s (%.256s)",
+                                  errno == EINVAL ? "something else is" : strerror(errno), path);
+    } else if (resolved != NULL && file_place_system(resolved) == FILE_SYSTEM_NETWORK) {
+        is_fine = is_of_network(resolved, problem);
+    }
+    free(resolved);
+    return is_fine;
+}
+
+/* What must exist has a lock file, too: a file of something else does not get one. */
+static bool check_existence(const struct sqlite_file *file, bool is_there,
+                            struct store_problem *problem)
+{
+    struct stat status;
+    if (!file->must_exist) {
+        return true;
+    }
+    if (!is_there) {
+        return sqlite_file_problem(problem, STORE_UNAVAILABLE, "there is no outbox (%.256s)",
+                                   file->path);
+    }
+    return stat(file->lock_path, &status) == 0 ||
+           sqlite_file_problem(problem, STORE_UNAVAILABLE,
+                               "the file is not in use as an outbox: there is no lock file beside "
+                               "it (%.256s)",
+                               file->lock_path);
 }
 
 static bool prepare(struct sqlite_file *file, const struct store_settings *settings,
@@ -279,7 +326,7 @@ static bool prepare(struct sqlite_file *file, const struct store_settings *setti
     if (file->path == NULL || !set_up(file, file->path)) {
         return sqlite_file_system(problem, "the outbox cannot be opened", settings->path);
     }
-    if (!check_place(file, settings, problem)) {
+    if (!check_place(file, settings, problem) || !check_existence(file, is_there, problem)) {
         return false;
     }
     file->locks = file_locks_open(file->lock_path);
@@ -303,7 +350,8 @@ static bool open_locked(struct sqlite_file *file, const struct store_settings *s
                                    file->path);
     }
     enum verdict verdict = inspect(file, is_first, steps, versions, problem);
-    if (verdict == DAMAGED && is_first && sqlite_damage_put_aside(file, settings, problem)) {
+    if (verdict == DAMAGED && is_first && !file->must_exist &&
+        sqlite_damage_put_aside(file, settings, problem)) {
         verdict = inspect(file, is_first, steps, versions, problem);
     }
     if (verdict != SOUND) {
@@ -319,6 +367,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
                       const char *const *steps, int versions, struct store_problem *problem)
 {
     *file = (struct sqlite_file){.is_process_only = settings->is_process_only,
+                                 .must_exist = settings->must_exist,
                                  .is_dirty = true,
                                  .wal_limit = SQLITE_FILE_WAL_PAGES,
                                  .generation = fork_gate_generation()};
@@ -341,7 +390,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
 void sqlite_file_close(struct sqlite_file *file)
 {
     delist(file);
-    bool may_checkpoint = sqlite_file_try_lock(file);
+    bool may_checkpoint = sqlite_file_try_lock(file) && sqlite_file_settle(file);
     sqlite_file_forbid_checkpoint(file, !may_checkpoint);
     sqlite_file_disconnect(file);
     release(file);

@@ -42,6 +42,9 @@ enum {
     STORE_INLINE = 65536, /* larger bodies stand beside the table of rows */
 };
 
+/* Ids are 1 to this, below 2^53: Lua's numbers tell them apart everywhere. */
+#define STORE_MOST_ID UINT64_C(9000000000000000)
+
 enum store_trouble {
     STORE_FINE,
     STORE_UNAVAILABLE, /* cannot be reached or written now: disk full, read-only, no server */
@@ -58,6 +61,7 @@ struct store_problem {
 struct store_settings {
     const char *path;     /* of the file, or the url of the server */
     bool is_process_only; /* durability = "process": survives the process, not the machine */
+    bool must_exist;      /* opening makes nothing, and puts nothing damaged aside */
     double lease_seconds; /* for stores whose leases run out; 10 unless said otherwise */
     const char *owner;    /* tells this engine from all others, on all machines: random */
     void (*warn)(void *context, const char *sentence); /* while opening; may be NULL */
@@ -99,7 +103,8 @@ struct store_figures {
     uint64_t pending;
     uint64_t pending_bytes;
     uint64_t dead;
-    double oldest; /* when the oldest pending row was accepted; 0: there is none */
+    double oldest;   /* when the oldest pending row was accepted; 0: there is none */
+    uint64_t newest; /* the highest id of a dead letter; 0: there is none */
 };
 
 enum store_lease {
@@ -117,7 +122,16 @@ typedef bool store_letter_visitor(void *context, const struct store_letter *lett
 struct store_driver {
     const char *name; /* "sqlite", "redis" */
 
-    /* NULL with a problem. Makes what is not there yet; migrates what is older. */
+    /*
+     * False with a problem when no store can ever be at such a path: what the text says is wrong,
+     * or what is there is something else. Any thread; opens nothing, and quotes no url.
+     */
+    bool (*check)(const char *path, struct store_problem *problem);
+
+    /*
+     * NULL with a problem. Makes what is not there yet, unless it must exist; migrates what is
+     * older.
+     */
     struct store *(*open)(const struct store_settings *settings, struct store_problem *problem);
 
     /* Gives back its leases. In a child of the process that opened it, `abandon` instead. */

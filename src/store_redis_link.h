@@ -12,18 +12,8 @@
 #include <stddef.h> /* size_t */
 #include <stdint.h> /* uint64_t */
 
-/* A newer one's inline functions convert carelessly, which shows where it is no system's header. */
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#endif
-#include <hiredis/hiredis.h>
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
-
 #include "store.h"
+#include "store_redis_command.h"
 #include "store_redis_script.h"
 #include "store_redis_url.h"
 #include "visibility.h"
@@ -45,22 +35,6 @@ struct redis_link {
     char *texts[REDIS_SCRIPTS]; /* of the scripts */
     char names[REDIS_SCRIPTS][REDIS_SCRIPT_NAME]; /* on the server; "": not yet; "-": it won't */
 };
-
-/* A command's arguments. Texts are the caller's and must outlive it; numbers are kept here. */
-struct redis_command {
-    const char **texts;
-    size_t *lengths;
-    char (*numbers)[24];
-    size_t count;
-    size_t room;
-};
-
-/* With room for so many arguments; false without memory. */
-bool redis_command_init(struct redis_command *command, size_t room);
-void redis_command_release(struct redis_command *command);
-void redis_command_text(struct redis_command *command, const char *text);
-void redis_command_bytes(struct redis_command *command, const char *bytes, size_t length);
-void redis_command_number(struct redis_command *command, uint64_t number);
 
 /* Takes the url over. False without memory; to be closed even then. Does not connect. */
 bool redis_link_init(struct redis_link *link, const struct redis_url *url);
@@ -93,17 +67,20 @@ redisReply *redis_link_script(struct redis_link *link, enum redis_script script,
 /* A reply that is not what was asked for: closes the connection. False with a problem. */
 bool redis_link_nonsense(struct redis_link *link, struct store_problem *problem);
 
-/* Tells what a user of this server should know about how it is set up. */
-void redis_link_warn(struct redis_link *link, const struct store_settings *settings);
+/*
+ * A command of a few words, and its reply, which may be an error: see redis_link_refused. NULL and a
+ * problem when there is none.
+ */
+redisReply *redis_link_say(struct redis_link *link, enum redis_outcome *outcome,
+                           struct store_problem *problem, size_t count, const char *const *words);
 
-bool redis_problem(struct store_problem *problem, enum store_trouble trouble, const char *format,
-                   ...) __attribute__((format(printf, 3, 4)));
+#define REDIS_SAY(link, outcome, problem, ...)                                                     \
+    redis_link_say(link, outcome, problem, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), \
+                   (const char *[]){__VA_ARGS__})
 
-/* A whole number below 2^63 that is a reply or in one. */
-bool redis_reply_number(const redisReply *reply, uint64_t *number);
-
-/* An array of `count` strings, or of any number of anything with SIZE_MAX. */
-bool redis_reply_is_strings(const redisReply *reply, size_t count);
+/* Writes what an error means, and gives up the connection when that is what it means. */
+void redis_link_refused(struct redis_link *link, const redisReply *error,
+                        struct store_problem *problem);
 
 SENDAPI_HIDDEN_END
 

@@ -9,7 +9,7 @@
 static bool read_row(const redisReply *reply, struct store_row *row)
 {
     uint64_t time;
-    if (!redis_reply_number(reply->element[0], &row->id) || row->id > REDIS_MOST_ID ||
+    if (!redis_reply_number(reply->element[0], &row->id) || row->id > STORE_MOST_ID ||
         !redis_reply_number(reply->element[3], &time)) {
         return false;
     }
@@ -128,7 +128,7 @@ static bool go_through(struct store *store, const char *source, struct visit *vi
     if (visit->holds && visit->place->token == 0) {
         return redis_fenced(visit->place, problem);
     }
-    visit->is_over = visit->count == 0 || visit->after > REDIS_MOST_ID;
+    visit->is_over = visit->count == 0 || visit->after > STORE_MOST_ID;
     while (fine && !visit->is_over) {
         fine = show_piece(store, visit, problem);
     }
@@ -172,11 +172,12 @@ bool redis_letters(struct store *store, const char *source, uint64_t after, size
 static bool read_figures(const redisReply *reply, struct store_figures *figures)
 {
     uint64_t oldest;
-    if (!redis_reply_is_strings(reply, 4) ||
+    if (!redis_reply_is_strings(reply, 5) ||
         !redis_reply_number(reply->element[0], &figures->pending) ||
         !redis_reply_number(reply->element[1], &figures->pending_bytes) ||
         !redis_reply_number(reply->element[2], &figures->dead) ||
-        !redis_reply_number(reply->element[3], &oldest)) {
+        !redis_reply_number(reply->element[3], &oldest) ||
+        !redis_reply_number(reply->element[4], &figures->newest)) {
         return false;
     }
     figures->oldest = redis_seconds(oldest);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * `known` is the state: its format, token, holder and id. Ids stay below 2^53, where Lua's numbers
- * are whole.
+ * `known` is the state: its format, token, holder and id. Ids end well before STORE_MOST_ID, where
+ * Lua's numbers are whole.
  */
 static const char shared[] =
     "local state, pending, dead, letters, lease, last = unpack(KEYS)\n"
@@ -49,10 +49,11 @@ static const char shared[] =
     /* the id of the first of rows to come, once `first` has it; or an error, and nothing done */
     "local function begin(first)\n"
     "  local id = tonumber(known[4] or highest()) + 1\n"
+    "  if id > 8e15 then return foreign() end\n"
     "  local answer = first(id)\n"
     "  if failed(answer) and string.find(answer.err, 'equal or smaller', 1, true) then\n"
     "    id = highest() + 1\n"
-    "    if id > 9e15 then return foreign() end\n"
+    "    if id > 8e15 then return foreign() end\n"
     "    answer = first(id)\n"
     "  end\n"
     "  if failed(answer) then return answer end\n"
@@ -249,7 +250,7 @@ static const char *const own[REDIS_SCRIPTS] = {
                       "call('HDEL', letters, ARGV[1])\n"
                       "return call('ZREM', dead, ARGV[1])\n",
 
-    /* -> pending rows, their bytes, letters, time of the oldest row */
+    /* -> pending rows, their bytes, letters, time of the oldest row, highest id of a letter */
     [REDIS_FIGURES] =
         "local there, time = call('XLEN', pending), nil\n"
         "local entry = call('XRANGE', pending, '-', '+', 'COUNT', 1)[1]\n"
@@ -259,7 +260,8 @@ static const char *const own[REDIS_SCRIPTS] = {
         "  time = row[4]\n"
         "end\n"
         "local bytes = there > 0 and math.max(0, call('HGET', state, 'bytes') or 0) or 0\n"
-        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), time or '0' }\n",
+        "local newest = call('ZREVRANGE', dead, 0, 0)[1] or '0'\n"
+        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), time or '0', newest }\n",
 };
 
 char *redis_script_text(enum redis_script script)

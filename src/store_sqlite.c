@@ -459,6 +459,7 @@ static bool figures(struct store *store, const char *source, struct store_figure
         figures->pending_bytes = (uint64_t)sqlite3_column_int64(statement, 1);
         figures->dead = (uint64_t)sqlite3_column_int64(statement, 2);
         figures->oldest = sqlite3_column_double(statement, 3);
+        figures->newest = sqlite_rows_id(sqlite3_column_int64(statement, 4));
     }
     return leave((is_bound && sqlite_rows_ended(statement)) ||
                  sqlite_file_failed(&store->file, problem));
@@ -530,6 +531,7 @@ static void idle(struct store *store)
 
 const struct store_driver store_sqlite = {
     .name = "sqlite",
+    .check = sqlite_file_check,
     .open = open_store,
     .close = close_store,
     .abandon = abandon,

@@ -5,7 +5,7 @@
 --
 -- For each call that was accepted there is an entry until its outcome is known:
 --
---   client    the client's state (client.lua)
+--   client    the client's state (state.lua)
 --   action    its name, for the error
 --
 -- Calls with a callback have it beside the entry, which they share with others of the client and

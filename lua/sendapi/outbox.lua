@@ -4,12 +4,15 @@
 -- it tells.
 local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
+local letter_filter = require "sendapi.letter_filter"
 local runtime = require "sendapi.runtime"
+local store = require "sendapi.store"
 
 local M = {}
 
 local NOTICES = 1000 -- that wait for the client's `poll`; further ones are logged only
 local PAGE = 100 -- letters of one answer at most
+local MOST_ID = 9000000000000000
 
 ---@class sendapi.Letter a message that could not be delivered
 ---@field id integer       its name in the outbox
@@ -19,10 +22,37 @@ local PAGE = 100 -- letters of one answer at most
 ---@field status integer?  HTTP, when there was an answer
 ---@field attempts integer
 ---@field time number      when it was accepted, in seconds since 1970
+---@field bytes integer    of its body
 ---@field died number      when it was given up
 ---@field lane string?     the conversation's key
 ---@field body string?     the request's JSON; `on_dead` is not given it
 
+--- What the option `outbox` promises:
+--
+-- When a call returns `true` the message is committed to stable storage; it is delivered at least
+-- once, in order within its conversation, or stands in the dead letters with a reason; it is never
+-- dropped silently.
+--
+-- A call with a function is told so by its function. What states a message has in between, and
+-- what leads from one to the other, stands in src/store.h. What Engage Digital says is not known
+-- when a call returns: what it refuses becomes a dead letter, which `on_dead` tells of.
+--
+-- Stable storage is a SQLite file on a disk of one machine (WAL, synchronous=FULL; NORMAL with
+-- `durability = "process"`: a loss of power takes the last messages then); or Redis 5 or later,
+-- with the durability that it is set up for. `appendonly yes`, `appendfsync always` and
+-- `maxmemory-policy noeviction` keep the promise; the log is warned of anything else. A failover
+-- to a replica may lose what was confirmed, since replication does not wait. Its urls:
+--
+--     redis://[[user]:password@]host[:port][/db][?prefix=...&timeout=...]
+--     redis+unix://[[user]:password@]/path[?db=...&prefix=...&timeout=...]
+--
+-- percent-encoded where need be; port 6379, db 0, prefix "sendapi:" and 2 seconds unless given.
+--
+-- Any number of clients, processes and, with Redis, machines append to one outbox. One process at
+-- a time delivers a source, and another once it ends: at once with a file, within 10 s with
+-- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
+-- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
+-- pauses, probes, and gives nothing up.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
@@ -33,14 +63,10 @@ local private = setmetatable({}, { __mode = "k" }) -- the client's state, by out
 --- The driver that keeps what the option `outbox` names; or nil, and why there is none.
 ---@param place string a path, or a url
 ---@return userdata|nil driver
----@return string|nil message
+---@return string|nil message without a password
 function M.driver(place)
-  local name = place:find "^rediss?://" and "redis" or "sqlite"
-  local found, driver = pcall(require, "sendapi.store." .. name)
-  if not found then
-    return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
-  end
-  return driver
+  local driver, message = store.driver(place)
+  return driver, message and "option 'outbox': " .. message
 end
 
 --- Nginx's master makes clients before it forks: its workers begin with their first calls.
@@ -152,9 +178,14 @@ end
 
 local page_names = { after = true, limit = true }
 
+--- A whole number in the range of ids (store.h), where numbers are exact in every Lua.
+local function is_whole(value, least)
+  return type(value) == "number" and value >= least and value <= MOST_ID and value % 1 == 0
+end
+
 local function check_page(page)
   for name, value in pairs(page) do
-    if not page_names[name] or type(value) ~= "number" or value ~= value or value < 0 then
+    if not page_names[name] or not is_whole(value, 0) then
       error("dead: expected { after = id, limit = count }", 3)
     end
   end
@@ -183,35 +214,44 @@ function Outbox:dead(page, callback)
   return answer, err
 end
 
-local function is_id(id)
-  return type(id) == "number" and id >= 1 and id % 1 == 0
+--- What the core takes for a letter's id, or for a filter; or nil, and what is wrong.
+local function chosen(which)
+  if type(which) == "table" then
+    return letter_filter.read(which)
+  elseif is_whole(which, 1) then
+    return which
+  end
+  return nil, "expected a letter's id or a filter"
 end
 
---- Makes a letter pending again, behind what is; or all of them.
----@param id integer|nil a letter's; nil: all
+--- Makes a letter pending again, behind what is; or those that a filter matches, or all of them.
+-- What dies again meanwhile is not tried once more. With an error some may be pending already.
+---@param which integer|sendapi.LetterFilter|nil a letter's id, or a filter; nil: all
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
 ---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:retry(id, callback)
-  if type(id) == "function" then
-    id, callback = nil, id
+function Outbox:retry(which, callback)
+  if type(which) == "function" then
+    which, callback = nil, which
   end
-  if id ~= nil and not is_id(id) then
-    error("retry: expected a letter's id or nothing", 2)
+  local id, message = chosen(which == nil and {} or which)
+  if not id then
+    error("retry: " .. message, 2)
   end
   local answer, err =
     run(self, "retry", { kind = "retry", id = id, convert = count_of }, callback)
   return answer, err
 end
 
---- Forgets a letter.
----@param id integer
+--- Forgets a letter, or those that a filter matches.
+---@param which integer|sendapi.LetterFilter
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
----@return integer|nil count 1, or 0 when there is none of that id
+---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:discard(id, callback)
-  if not is_id(id) then
-    error("discard: expected a letter's id", 2)
+function Outbox:discard(which, callback)
+  local id, message = chosen(which)
+  if not id then
+    error("discard: " .. message, 2)
   end
   local answer, err =
     run(self, "discard", { kind = "discard", id = id, convert = count_of }, callback)
@@ -255,6 +295,10 @@ end
 function hear.resumed(client)
   client.log("info", ("source %s is delivered again"):format(client.source_id))
   call_later(client, client.options.on_pause, nil)
+end
+
+function hear.warned(client, _, failure)
+  client.log("warn", failure.reason)
 end
 
 function hear.troubled(client, _, failure)

@@ -23,6 +23,7 @@ struct memory_row {
     char code[STORE_CODE]; /* of a letter */
     char reason[STORE_REASON];
     unsigned attempts;
+    double died;
     bool is_dead;
 };
 
@@ -39,6 +40,7 @@ struct memory {
     unsigned long *log; /* the bodies as numbers, by the order of their appending */
     size_t logged;
 
+    const char *warning; /* while opening */
     bool fails_to_open;
     bool fails_to_append;
     bool fails_to_end;
@@ -74,6 +76,9 @@ static inline bool memory_fails(bool fails, struct store_problem *problem)
 static inline struct store *memory_open(const struct store_settings *settings,
                                         struct store_problem *problem)
 {
+    if (kept.warning != NULL) {
+        settings->warn(settings->warn_context, kept.warning);
+    }
     if (memory_fails(kept.fails_to_open, problem)) {
         return NULL;
     }
@@ -228,6 +233,7 @@ static inline bool memory_end(struct store *store, const char *source, const str
         } else {
             row->is_dead = true;
             row->attempts = ends[i].attempts;
+            row->died = ends[i].time;
             (void)snprintf(row->code, sizeof row->code, "%s", ends[i].code);
             (void)snprintf(row->reason, sizeof row->reason, "%s", ends[i].reason);
         }
@@ -256,6 +262,7 @@ static inline bool memory_figures(struct store *store, const char *source,
     for (size_t i = 0; i < kept.count; i++) {
         const struct memory_row *row = &kept.rows[i];
         figures->dead += row->is_dead;
+        figures->newest = row->is_dead ? row->id : figures->newest;
         figures->pending += !row->is_dead;
         if (!row->is_dead && figures->oldest == 0) {
             figures->oldest = row->time;
@@ -277,7 +284,8 @@ static inline bool memory_letters(struct store *store, const char *source, uint6
             const struct store_letter letter = {.row = memory_row_of(row),
                                                 .code = row->code,
                                                 .reason = row->reason,
-                                                .attempts = row->attempts};
+                                                .attempts = row->attempts,
+                                                .died = row->died};
             count--;
             if (!visit(context, &letter)) {
                 return true;

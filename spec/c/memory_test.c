@@ -354,6 +354,26 @@ static void outbox_survives_every_refusal(void)
     CHECK(refuse_in_turn(keep_messages, NULL) > 20);
 }
 
+static void copy_filter(void *argument)
+{
+    const struct letter_filter filter = {.code = argument, .lane = "42", .lane_length = 2};
+    struct command *command = command_new(COMMAND_RETRY);
+    struct letter_filter *copy = letter_filter_copy(&filter);
+    CHECK((command != NULL && copy != NULL) || atomic_load(&refusals) > 0);
+    if (command != NULL) {
+        command->filter = copy;
+        copy = NULL;
+    }
+    command_free(command);
+    counted_free(copy);
+}
+
+static void filter_survives_every_refusal(void)
+{
+    char code[] = "refused";
+    CHECK_INT(refuse_in_turn(copy_filter, code), 3);
+}
+
 static const struct check_case cases[] = {
     CHECK_CASE(buffer_survives_every_refusal),
     CHECK_CASE(absurd_sizes_are_refused),
@@ -365,6 +385,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(scheduler_survives_every_refusal),
     CHECK_CASE(lane_goes_on_when_its_head_finds_no_memory),
     CHECK_CASE(outbox_survives_every_refusal),
+    CHECK_CASE(filter_survives_every_refusal),
 };
 
 int main(int count, char **names)

@@ -175,6 +175,9 @@ static inline void counted_free(void *block)
 #define scheduler_returned refused_scheduler_returned
 #define scheduler_has refused_scheduler_has
 #define scheduler_recall refused_scheduler_recall
+#define letter_filter_copy refused_letter_filter_copy
+#define dead_letters_step refused_dead_letters_step
+#define command_new refused_command_new
 #define command_request refused_command_request
 #define command_add_letter refused_command_add_letter
 #define command_dismiss refused_command_dismiss
@@ -186,7 +189,29 @@ static inline void counted_free(void *block)
 #define deliverer_hear refused_deliverer_hear
 #define deliverer_idle refused_deliverer_idle
 #define deliverer_is_bored refused_deliverer_is_bored
+#define deliverer_oldest refused_deliverer_oldest
 #define deliverer_close refused_deliverer_close
+#define deliverer_find_row refused_deliverer_find_row
+#define deliverer_link_row refused_deliverer_link_row
+#define deliverer_free_row refused_deliverer_free_row
+#define deliverer_room refused_deliverer_room
+#define deliverer_byte_room refused_deliverer_byte_room
+#define deliverer_has_room refused_deliverer_has_room
+#define deliverer_find_blocked refused_deliverer_find_blocked
+#define deliverer_forget_blocked refused_deliverer_forget_blocked
+#define deliverer_unblock refused_deliverer_unblock
+#define deliverer_make_room refused_deliverer_make_room
+#define deliverer_recall_all refused_deliverer_recall_all
+#define deliverer_start_over refused_deliverer_start_over
+#define deliverer_be_troubled refused_deliverer_be_troubled
+#define deliverer_lose_lease refused_deliverer_lose_lease
+#define deliverer_keep_lease refused_deliverer_keep_lease
+#define deliverer_give_up_lease refused_deliverer_give_up_lease
+#define deliverer_drain refused_deliverer_drain
+#define deliverer_write_ends refused_deliverer_write_ends
+#define deliverer_forget_pause refused_deliverer_forget_pause
+#define deliverer_may_read refused_deliverer_may_read
+#define deliverer_read_on refused_deliverer_read_on
 #define outbox_init refused_outbox_init
 #define outbox_wants refused_outbox_wants
 #define outbox_accept refused_outbox_accept
@@ -197,6 +222,24 @@ static inline void counted_free(void *block)
 #define outbox_finished refused_outbox_finished
 #define outbox_abandon refused_outbox_abandon
 #define outbox_close refused_outbox_close
+#define outbox_attach refused_outbox_attach
+#define outbox_detach_endpoint refused_outbox_detach_endpoint
+#define outbox_detach_all refused_outbox_detach_all
+#define outbox_open_store refused_outbox_open_store
+#define outbox_sweep_stores refused_outbox_sweep_stores
+#define outbox_free_source refused_outbox_free_source
+#define outbox_free_store refused_outbox_free_store
+#define outbox_hand_out refused_outbox_hand_out
+#define outbox_hand_back refused_outbox_hand_back
+#define outbox_fail_to_store refused_outbox_fail_to_store
+#define outbox_ears refused_outbox_ears
+#define outbox_warn refused_outbox_warn
+#define outbox_tell_closed refused_outbox_tell_closed
+#define outbox_append refused_outbox_append
+#define outbox_count_rows refused_outbox_count_rows
+#define outbox_count_ends refused_outbox_count_ends
+#define outbox_publish_figures refused_outbox_publish_figures
+#define outbox_run_commands refused_outbox_run_commands
 #define wakeup_init refused_wakeup_init
 #define wakeup_destroy refused_wakeup_destroy
 #define wakeup_descriptor refused_wakeup_descriptor
@@ -253,9 +296,26 @@ static inline void counted_free(void *block)
 #undef append
 #include "../../src/timers.c"
 #include "../../src/scheduler.c"
+#define begin begin_letters
+#define keep keep_letter
+#define put put_filter
+#define settle settle_letter
+#include "../../src/dead_letters.c"
+#undef begin
+#undef keep
+#undef put
+#undef settle
 #include "../../src/command.c"
 #include "../../src/deliverer.c"
+#include "../../src/deliverer_ends.c"
+#include "../../src/deliverer_lease.c"
+#include "../../src/deliverer_read.c"
+#include "../../src/deliverer_rows.c"
 #include "../../src/outbox.c"
+#include "../../src/outbox_append.c"
+#include "../../src/outbox_commands.c"
+#include "../../src/outbox_notices.c"
+#include "../../src/outbox_source.c"
 #include "../../src/wakeup.c"
 #include "../../src/transfer.c"
 #define cancel cancel_endpoint

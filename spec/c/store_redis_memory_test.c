@@ -69,6 +69,13 @@ static char *strndup_or_refuse(const char *text, size_t length)
 #define redis_command_text refused_command_text
 #define redis_command_bytes refused_command_bytes
 #define redis_command_number refused_command_number
+#define redis_reader_prepare refused_reader_prepare
+#define redis_reader_bound refused_reader_bound
+#define redis_has_word refused_has_word
+#define redis_refusal_of refused_refusal_of
+#define redis_link_greet refused_link_greet
+#define redis_link_say refused_link_say
+#define redis_link_refused refused_link_refused
 #define redis_link_init refused_link_init
 #define redis_link_close refused_link_close
 #define redis_link_ready refused_link_ready
@@ -101,9 +108,12 @@ static char *strndup_or_refuse(const char *text, size_t length)
 #define store_redis refused_store
 
 #include "../../src/store_redis.c"
+#include "../../src/store_redis_command.c"
+#include "../../src/store_redis_greet.c"
 #include "../../src/store_redis_link.c"
 #include "../../src/store_redis_place.c"
 #include "../../src/store_redis_read.c"
+#include "../../src/store_redis_refusal.c"
 #include "../../src/store_redis_script.c"
 #include "../../src/store_redis_url.c"
 

@@ -150,7 +150,8 @@ static void install_allocator(void)
 enum { LIFE_ROWS = 400 };
 
 enum fate {
-    NEVER,     /* not appended yet, or refused */
+    NEVER,     /* not appended yet */
+    REFUSED,   /* must not be there, unless the power went or the disk stayed broken */
     UNKNOWN,   /* a call that may or may not have been done, in between */
     ACCEPTED,  /* must be pending */
     BURIED,    /* must be a letter */
@@ -220,7 +221,7 @@ static bool life_append(struct store *store, size_t length)
     struct store_row row = life_row(number, length);
     life.lengths[number] = length;
     bool is_done = store_sqlite.append(store, "source", &row, 1, &contract_problem);
-    life.fates[number] = is_done ? ACCEPTED : UNKNOWN;
+    life.fates[number] = is_done ? ACCEPTED : REFUSED;
     life.ids[number] = row.id;
     return is_done;
 }
@@ -283,6 +284,7 @@ static bool life_step(struct store *store, struct random *random)
 struct judgement {
     unsigned lost;   /* accepted, and neither pending nor dead, or a letter that is none */
     unsigned undead; /* ended, and pending again */
+    unsigned ghosts; /* refused, and there */
 };
 
 /* Looks through the store for what was confirmed. */
@@ -302,6 +304,7 @@ static struct judgement life_judge(struct store *store)
         judgement.undead += (fate == DELIVERED && found != NEVER) ||
                             (fate == BURIED && found == ACCEPTED) ||
                             (fate == ACCEPTED && found == BURIED);
+        judgement.ghosts += fate == REFUSED && found != NEVER;
     }
     return judgement;
 }
@@ -374,6 +377,7 @@ static void power_loss_takes_from_process_only(void)
 struct failure_kind {
     int code; /* 0: SQLite's allocations are refused */
     bool is_lasting;
+    bool heals; /* the disk, before an idle moment; then all ends as by a kill */
 };
 
 static void fail_at(const struct failure_kind *kind, long call)
@@ -456,8 +460,15 @@ static void short_life(const struct failure_kind *kind)
     (void)said(
         store_sqlite.next(store, "source", 0, 9, 999999, life_see_row, NULL, &contract_problem),
         kind);
+    if (kind->heals) {
+        fail_no_more();
+    }
     store_sqlite.idle(store);
-    store_sqlite.close(store);
+    if (kind->heals) {
+        store_sqlite.abandon(store);
+    } else {
+        store_sqlite.close(store);
+    }
 }
 
 static void fail_every_call(const struct failure_kind *kind, bool is_there)
@@ -465,8 +476,8 @@ static void fail_every_call(const struct failure_kind *kind, bool is_there)
     bool was_met = true;
     long call = 0;
     for (; was_met; call++) {
-        CHECK_NOTE("code %d, lasting %d, call %ld, there %d", kind->code, kind->is_lasting, call,
-                   is_there);
+        CHECK_NOTE("code %d, lasting %d, heals %d, call %ld, there %d", kind->code,
+                   kind->is_lasting, kind->heals, call, is_there);
         settle(&contract_settings);
         life_begin();
         crash_vfs_reset(1);
@@ -483,6 +494,7 @@ static void fail_every_call(const struct failure_kind *kind, bool is_there)
         struct judgement judgement = life_judge(store);
         CHECK_SIZE(judgement.lost, 0);
         CHECK_SIZE(judgement.undead, 0);
+        CHECK(judgement.ghosts == 0 || (kind->is_lasting && !kind->heals));
         CHECK_SIZE(warnings, 0); /* what cannot be read is not put aside */
         store_sqlite.close(store);
         (void)sweep("", true);
@@ -496,8 +508,11 @@ static void fail_kind(int code, bool is_there)
         CHECK_SKIP("one thread");
         return;
     }
-    fail_every_call(&(struct failure_kind){code, false}, is_there);
-    fail_every_call(&(struct failure_kind){code, true}, is_there);
+    fail_every_call(&(struct failure_kind){code, false, false}, is_there);
+    if (code != 0) {
+        fail_every_call(&(struct failure_kind){code, true, true}, is_there);
+    }
+    fail_every_call(&(struct failure_kind){code, true, false}, is_there);
 }
 
 static void failing_disk_loses_nothing(void)
@@ -540,6 +555,47 @@ static void foreign_files_are_left_alone(void)
     CHECK_INT(open_trouble(), STORE_UNFIT);
     CHECK_SIZE(warnings, 0);
     CHECK_SIZE(size_of(path), 66);
+}
+
+/* Its trouble where it must exist, while nothing is made; `present` files are there before. */
+static enum store_trouble existing_trouble(unsigned present)
+{
+    char prefix[32];
+    contract_settings.must_exist = true;
+    enum store_trouble trouble = open_trouble();
+    (void)snprintf(prefix, sizeof prefix, "%u.db", places);
+    CHECK_SIZE(sweep(prefix, false), present);
+    return trouble;
+}
+
+static void what_must_exist_is_not_made(void)
+{
+    settle(&contract_settings);
+    CHECK_INT(existing_trouble(0), STORE_UNAVAILABLE);
+    CHECK(strstr(contract_problem.reason, "there is no outbox") != NULL);
+    write_file(path, "A text.\n", 0);
+    CHECK_INT(existing_trouble(1), STORE_UNAVAILABLE);
+    CHECK(strstr(contract_problem.reason, "no lock file") != NULL);
+    write_file(beside("-lock"), "", 0);
+    CHECK_INT(existing_trouble(2), STORE_UNFIT);
+    CHECK_SIZE(size_of(path), 8);
+    settle(&contract_settings);
+    write_file(path, "", 0);
+    write_file(beside("-lock"), "", 0);
+    CHECK_INT(existing_trouble(2), STORE_UNFIT);
+    CHECK_SIZE(size_of(path), 0);
+}
+
+static void what_must_exist_is_opened(void)
+{
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "body") > 0);
+    contract_settings.must_exist = true;
+    struct store *other = contract_open_as("other");
+    CHECK_SIZE(contract_look(other, "source", 0), 1);
+    store_sqlite.close(store);
+    store_sqlite.close(other);
+    CHECK_INT(open_trouble(), STORE_FINE);
 }
 
 static void newer_file_is_refused(void)
@@ -608,6 +664,20 @@ static void damaged_files_are_put_aside(void)
     CHECK_NOTE("cut");
     make_full_place();
     CHECK_INT(truncate(path, 9 * 4096), 0);
+    check_put_aside();
+}
+
+static void damage_of_what_must_exist_is_told(void)
+{
+    char garbage[3000];
+    memset(garbage, 'x', sizeof garbage - 1);
+    garbage[sizeof garbage - 1] = '\0';
+    make_full_place();
+    write_file(path, garbage, 20480);
+    contract_settings.must_exist = true;
+    CHECK_INT(open_trouble(), STORE_UNFIT);
+    CHECK_SIZE(warnings, 0);
+    contract_settings.must_exist = false;
     check_put_aside();
 }
 
@@ -1023,9 +1093,12 @@ int main(int count, char **names)
         CHECK_CASE(refused_memory_loses_nothing),
         CHECK_CASE(refused_memory_at_a_new_place_loses_nothing),
         CHECK_CASE(foreign_files_are_left_alone),
+        CHECK_CASE(what_must_exist_is_not_made),
+        CHECK_CASE(what_must_exist_is_opened),
         CHECK_CASE(newer_file_is_refused),
         CHECK_CASE(older_file_is_migrated),
         CHECK_CASE(damaged_files_are_put_aside),
+        CHECK_CASE(damage_of_what_must_exist_is_told),
         CHECK_CASE(damaged_file_in_use_stays),
         CHECK_CASE(places_that_cannot_be),
         CHECK_CASE(links_lead_to_one_lock),
