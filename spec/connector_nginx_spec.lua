@@ -3,10 +3,11 @@ local cjson = require "cjson"
 local curl = require "spec.support.curl"
 local nginx = require "spec.support.nginx"
 local openssl = require "spec.support.openssl"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 local LOCATION = shell.read_file "examples/connector/location.conf"
 
 local main = [[

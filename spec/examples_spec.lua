@@ -7,7 +7,7 @@ local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 
-local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+local LUA = shell.lua
 
 describe("the examples", function()
   it("deliver all seven actions and see four refused: demo.lua", function()
@@ -140,7 +140,7 @@ describe("the examples", function()
       assert.equal(202, (post("chat", "/typing", { thread = "42" })))
       assert.truthy(shell.wait_until(function()
         return #sandbox:received() == 2
-      end, 5))
+      end, 20))
       assert.equal("typing.start", sandbox:received()[1].action)
       assert.equal("typing.stop", sandbox:received()[2].action)
     end)
@@ -216,7 +216,7 @@ describe("the examples", function()
         local status, figures = gateway:get "/metrics"
         assert.equal(200, status)
         return figures:find('sendapi_pending{source="late"} 1\n', 1, true)
-      end, 5))
+      end, 20))
       assert.equal(200, (finish()))
       local _, figures = gateway:get "/metrics"
       assert.truthy(figures:find('sendapi_delivered_total{source="late"} 1\n', 1, true))

@@ -4,11 +4,12 @@ local core = require "sendapi.core"
 local host = require "sendapi.sandbox.host"
 local nginx = require "spec.support.nginx"
 local polling = require "spec.support.polling"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 local JSON = "Content-Type: application/json"
 local HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\r\n\r\n"
   .. "data: x\n\n\0é\226\128\168"

@@ -72,9 +72,9 @@ function M.await(entry)
   entry.wake = function()
     runtime.resume(waiting, client)
   end
-  repeat
+  while not entry.answered do
     coroutine.yield()
-  until entry.answered
+  end
 end
 
 --- A timer resumes a coroutine; elsewhere the thread is blocked, as by any call that waits there.
