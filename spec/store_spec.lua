@@ -133,6 +133,11 @@ local function contract(settle)
       assert.is_false(is_fine)
       assert.truthy(problem:find(message, 1, true), problem)
     end
+    for _, id in ipairs { -1, 0.5, 1.5, 2 ^ 53, 2 ^ 64, math.huge, 0 / 0 } do
+      assert.is_false(pcall(store.discard, store, "plain", id))
+      assert.is_false(pcall(store.retry, store, "plain", id))
+      assert.is_false(pcall(store.letters, store, "plain", { after = id }))
+    end
     assert.equal(3, assert(store:figures "plain").dead)
     store:close()
     store:close()

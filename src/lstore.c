@@ -203,6 +203,15 @@ static void push_found(lua_State *L, const struct command *found)
     }
 }
 
+/* A whole number in the range of ids, where every Lua tells them apart. */
+static uint64_t check_id(lua_State *L, int index, uint64_t least, const char *message)
+{
+    lua_Number id = luaL_checknumber(L, index);
+    luaL_argcheck(L, id >= 0 && id <= (lua_Number)STORE_MOST_ID, index, message);
+    luaL_argcheck(L, (lua_Number)(uint64_t)id == id && (uint64_t)id >= least, index, message);
+    return (uint64_t)id;
+}
+
 static int find(lua_State *L, bool is_dead)
 {
     struct store_problem problem;
@@ -211,19 +220,18 @@ static int find(lua_State *L, bool is_dead)
         return 2;
     }
     const char *source = check_text(L, 2);
-    lua_Number after = luaL_checknumber(L, 3);
+    uint64_t after = check_id(L, 3, 0, "an id expected");
     lua_Number limit = luaL_checknumber(L, 4);
-    luaL_argcheck(L, after >= 0 && after < 1e19, 3, "an id expected");
     luaL_argcheck(L, limit >= 0 && limit < 1e9, 4, "a count expected");
     const struct store_driver *driver = self->driver;
     forget(self);
     self->found = command_new(COMMAND_LETTERS);
     struct finding finding = {self->found, lua_toboolean(L, 5) != 0, self->found != NULL};
-    bool is_fine = finding.is_whole &&
-                   (is_dead ? driver->letters(self->store, source, (uint64_t)after, (size_t)limit,
-                                              add_letter, &finding, &problem)
-                            : driver->look(self->store, source, (uint64_t)after, (size_t)limit,
-                                           add_row, &finding, &problem));
+    bool is_fine =
+        finding.is_whole && (is_dead ? driver->letters(self->store, source, after, (size_t)limit,
+                                                       add_letter, &finding, &problem)
+                                     : driver->look(self->store, source, after, (size_t)limit,
+                                                    add_row, &finding, &problem));
     if (!finding.is_whole) {
         return refuse(L, "there is no memory left");
     }
@@ -259,9 +267,7 @@ static int settle(lua_State *L, bool is_retry)
         filter = filter_read(L, 3);
         work.filter = &filter;
     } else {
-        lua_Number id = luaL_checknumber(L, 3);
-        luaL_argcheck(L, id >= 1 && id < 1e19, 3, "an id or a filter expected");
-        work.id = (uint64_t)id;
+        work.id = check_id(L, 3, 1, "an id or a filter expected");
     }
     while (!work.is_done) {
         if (!dead_letters_step(self->driver, self->store, source, &work, &problem)) {
