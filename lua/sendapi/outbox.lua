@@ -6,7 +6,6 @@ local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
 local letter_filter = require "sendapi.letter_filter"
 local runtime = require "sendapi.runtime"
-local store = require "sendapi.store"
 
 local M = {}
 
@@ -38,8 +37,12 @@ local private = setmetatable({}, { __mode = "k" }) -- the client's state, by out
 ---@return userdata|nil driver
 ---@return string|nil message
 function M.driver(place)
-  local driver, message = store.driver(place)
-  return driver, message and "option 'outbox': " .. message
+  local name = place:find "^redis[%w+]*://" and "redis" or "sqlite"
+  local found, driver = pcall(require, "sendapi.store." .. name)
+  if not found then
+    return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
+  end
+  return driver
 end
 
 --- Nginx's master makes clients before it forks: its workers begin with their first calls.

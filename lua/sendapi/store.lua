@@ -4,6 +4,7 @@
 -- that fail return nil and a sentence, which holds neither a password nor a message's text.
 local core = require "sendapi.core"
 local letter_filter = require "sendapi.letter_filter"
+local outbox = require "sendapi.outbox"
 
 local M = {}
 
@@ -26,29 +27,17 @@ local Store = {}
 Store.__index = Store
 Store.__name = "sendapi.Store"
 
---- The driver that keeps what a place names; or nil, and why there is none.
----@param place string a path, or a url
----@return userdata|nil driver
----@return string|nil message
-function M.driver(place)
-  local name = place:lower():find "^redis[%w+]*://" and "redis" or "sqlite"
-  local is_found, driver = pcall(require, "sendapi.store." .. name)
-  if not is_found then
-    return nil, ("the store for %s is not installed: %s"):format(name, driver)
-  end
-  return driver
-end
-
 --- Opens an outbox that is there.
 ---@param place string a path (SQLite), or a `redis://` url
 ---@return sendapi.Store|nil
 ---@return string|nil message
 function M.open(place)
-  local driver, message = M.driver(place)
-  local handle
-  if driver then
-    handle, message = core.store(driver, place)
+  local driver, message = outbox.driver(place)
+  if not driver then
+    return nil, (message:gsub("^option 'outbox': ", ""))
   end
+  local handle
+  handle, message = core.store(driver, place)
   return handle and setmetatable({ handle = handle }, Store), message
 end
 
