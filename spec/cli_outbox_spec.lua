@@ -271,6 +271,7 @@ describe("sendapi outbox", function()
       "outbox stats REDIS://:secret@127.0.0.1:1/0",
       "outbox stats redis://user:secret@",
       "outbox redis://:secret@127.0.0.1:1/0 stats",
+      "outbox 'Redis:/:my secret@127.0.0.1:1/0' stats",
       "outbox stats here redis://:secret@127.0.0.1:1/0",
       "redis://:secret@127.0.0.1:1/0",
     } do
