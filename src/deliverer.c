@@ -87,6 +87,11 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
     return due > now ? due - now : 0;
 }
 
+double deliverer_oldest(const struct deliverer *deliverer)
+{
+    return deliverer->first != NULL ? deliverer->first->time : 0;
+}
+
 bool deliverer_is_bored(const struct deliverer *deliverer)
 {
     return deliverer->rows == 0 && (!deliverer->is_holder || !deliverer->more);

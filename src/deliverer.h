@@ -140,6 +140,9 @@ void deliverer_hear(struct deliverer *deliverer);
 /* The seconds until deliverer_step has something to do; `most` when nothing. */
 double deliverer_idle(const struct deliverer *deliverer, double now, double most);
 
+/* When the first of the rows that it has was accepted; 0 when it has none. */
+double deliverer_oldest(const struct deliverer *deliverer);
+
 /* Whether it has looked for work and found none. */
 bool deliverer_is_bored(const struct deliverer *deliverer);
 

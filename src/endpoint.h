@@ -79,6 +79,7 @@ struct endpoint_figures {
     uint64_t discarded;
     uint64_t dead;
     uint64_t pending;
+    double oldest;     /* when the oldest pending row was accepted, since 1970; 0: there is none */
     bool is_paused;    /* for a fault of the source */
     bool is_deliverer; /* no other process delivers it now */
 };

@@ -11,8 +11,15 @@
  *
  * Two copies of SQLite in one process would drop each other's locks: a file that somebody else in
  * the process has open when the first engine comes is refused, where that can be told (/proc), and
- * of this library's module there is one. Who opens the file later, or from inside a container,
- * cannot be told: it is private to this library.
+ * of this library's module there is one. Who comes later with the same copy, as luasql does where
+ * both use the system's, harms nothing. One with a copy of its own deletes the WAL when it closes:
+ * that is noticed, as is a file that was moved, deleted or replaced, and writing is refused until
+ * the file is opened anew, for what is written to a WAL without a name would be lost. Our own locks
+ * are on a file beside it, which only we open.
+ *
+ * What cannot be told: a file that is overwritten in place while it is in use, or opened from inside
+ * a container. It is private to this library. A copy that is put in its place while nobody has it
+ * open delivers again what was delivered since it was made.
  *
  * All calls are made inside the fork gate (fork_gate.h).
  *
@@ -52,6 +59,9 @@ struct sqlite_file {
     unsigned generation;
     struct sqlite_file *next; /* in the list of those that are open in this process */
 };
+
+/* The driver's function of that name: a folder, what is no file, a network's file system. */
+bool sqlite_file_check(const char *path, struct store_problem *problem);
 
 /* `steps`: what makes version i + 1 of the schema out of version i; 0 is an empty file. */
 bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *settings,

@@ -186,6 +186,7 @@ static void counted_free(void *block)
 #define deliverer_hear refused_deliverer_hear
 #define deliverer_idle refused_deliverer_idle
 #define deliverer_is_bored refused_deliverer_is_bored
+#define deliverer_oldest refused_deliverer_oldest
 #define deliverer_close refused_deliverer_close
 #define deliverer_find_row refused_deliverer_find_row
 #define deliverer_link_row refused_deliverer_link_row
@@ -229,6 +230,8 @@ static void counted_free(void *block)
 #define outbox_hand_back refused_outbox_hand_back
 #define outbox_fail_to_store refused_outbox_fail_to_store
 #define outbox_ears refused_outbox_ears
+#define outbox_warn refused_outbox_warn
+#define outbox_tell_closed refused_outbox_tell_closed
 #define outbox_append refused_outbox_append
 #define outbox_count_rows refused_outbox_count_rows
 #define outbox_count_ends refused_outbox_count_ends

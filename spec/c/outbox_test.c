@@ -493,6 +493,49 @@ static void a_store_that_cannot_be_opened_is_tried_again(void)
     end();
 }
 
+static void what_a_store_warns_of_is_told_once(void)
+{
+    begin();
+    kept.warning = "it may forget";
+    kept.fails_to_open = true;
+    run(3.5);
+    CHECK_INT(notices[COMMAND_WARNED], 1);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    kept.warning = "it may sleep";
+    run(3.5);
+    CHECK_INT(notices[COMMAND_WARNED], 2);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    kept.fails_to_open = false;
+    run(1.1);
+    CHECK_INT(notices[COMMAND_WARNED], 2);
+    end();
+}
+
+static void each_durability_has_a_store(void)
+{
+    begin();
+    run(0.1);
+    CHECK_INT(kept.opened, 1);
+    struct endpoint *full = processes[0].endpoint;
+    struct endpoint_settings settings = full->settings;
+    struct hmac *key = hmac_new("token", 5);
+    settings.outbox.key = key;
+    settings.outbox.is_process_only = true;
+    struct endpoint *hasty = endpoint_new(&settings);
+    hmac_free(key);
+    accept(&processes[0], command(hasty, COMMAND_BEGIN));
+    run(0.1);
+    CHECK_INT(kept.opened, 2);
+    send_message(&processes[0], 1);
+    run(1);
+    CHECK_INT(server.sent[1].times, 1); /* one of the two delivers */
+    accept(&processes[0], command(hasty, COMMAND_LEAVE));
+    run(0.1);
+    CHECK_INT(kept.opened, 1);
+    endpoint_release(hasty);
+    end();
+}
+
 static void a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on(void)
 {
     begin();
@@ -996,6 +1039,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(typing_is_not_stored),
     CHECK_CASE(what_cannot_be_stored_comes_back_and_says_why),
     CHECK_CASE(a_store_that_cannot_be_opened_is_tried_again),
+    CHECK_CASE(what_a_store_warns_of_is_told_once),
+    CHECK_CASE(each_durability_has_a_store),
     CHECK_CASE(a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on),
     CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
