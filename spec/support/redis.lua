@@ -68,11 +68,6 @@ function Redis:stop()
   self.directory:remove()
 end
 
----@return boolean
-function redis.is_installed()
-  return shell.run("command -v redis-server redis-cli").status == 0
-end
-
 --- Starts one.
 ---@return spec.Redis
 function redis.start()

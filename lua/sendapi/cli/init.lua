@@ -46,7 +46,7 @@ end
 -- would obey.
 local function fit_to_show(message)
   local text = tostring(message):gsub("%s+$", "")
-  text = text:gsub("([Rr][Ee][Dd][Ii][Ss][%w+]*://)%S*@", "%1...@")
+  text = text:gsub("([Rr][Ee][Dd][Ii][Ss][%w+]*:)[^\n]*@", "%1//...@")
   local lines = {}
   for line in (text .. "\n"):gmatch "(.-)\n" do
     lines[#lines + 1] = printable.text(line)
