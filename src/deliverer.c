@@ -461,6 +461,12 @@ static void hold_lease(struct deliverer *deliverer, double now)
     deliverer->lease_due = now + deliverer->lease_seconds / 3;
 }
 
+/* Seconds until it is asked again, having been refused. */
+static double lease_interval(const struct deliverer *deliverer)
+{
+    return deliverer->driver->frees_at_death ? VERSION_INTERVAL : AGAIN;
+}
+
 /* `now` is before the store was asked: the lease begins no earlier. */
 static void ask_for_lease(struct deliverer *deliverer, double now)
 {
@@ -471,7 +477,8 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
         if (deliverer->is_holder) {
             lose_lease(deliverer, now);
         }
-        break;
+        deliverer->lease_due = now + lease_interval(deliverer);
+        return;
     case STORE_LEASE_UNKNOWN: be_troubled(deliverer, &problem); break;
     }
     deliverer->lease_due = now + (deliverer->is_holder ? deliverer->lease_seconds / 10 : AGAIN);
