@@ -156,6 +156,9 @@ struct store_driver {
     /* How long its leases are; NULL: as the settings said. */
     double (*lease_seconds)(const struct store *store);
 
+    /* Whether a lease is free as soon as its holder is dead, and cheap to ask for. */
+    bool frees_at_death;
+
     /*
      * Visits pending rows with ids above `after`, ascending, at most `count` of them and about
      * `bytes` of their bodies (one row at least). The holder alone.

@@ -560,6 +560,7 @@ const struct store_driver store_sqlite = {
     .append = append,
     .lease = lease,
     .release = release,
+    .frees_at_death = true,
     .next = next,
     .end = end,
     .version = version,

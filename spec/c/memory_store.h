@@ -355,7 +355,7 @@ static inline void memory_idle(struct store *store)
     kept.idles++;
 }
 
-static const struct store_driver memory_driver = {
+static struct store_driver memory_driver = {
     .name = "memory",
     .open = memory_open,
     .close = memory_close,

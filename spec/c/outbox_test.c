@@ -782,6 +782,21 @@ static void a_killed_deliverer_is_replaced(void)
     end();
 }
 
+static void a_dead_holder_of_a_file_lock_is_replaced_at_once(void)
+{
+    memory_driver.frees_at_death = true;
+    begin();
+    run(1);
+    start(&processes[1], "token");
+    run(1.3);
+    die(&processes[0], true);
+    memset(kept.holder, 0, sizeof kept.holder); /* the system frees it */
+    run(0.05);
+    CHECK(kept.holder[0] != '\0');
+    end();
+    memory_driver.frees_at_death = false;
+}
+
 static void a_stalled_deliverer_is_fenced(void)
 {
     begin();
@@ -1196,6 +1211,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(others_appends_are_heard_within_a_moment),
     CHECK_CASE(nothing_is_written_while_idle),
     CHECK_CASE(a_killed_deliverer_is_replaced),
+    CHECK_CASE(a_dead_holder_of_a_file_lock_is_replaced_at_once),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
