@@ -43,6 +43,7 @@ static struct {
     unsigned arrivals;
     unsigned requests;
     double latency;
+    size_t most_at_once; /* on their way */
     unsigned bad;        /* this message is refused */
     unsigned failing;    /* the messages up to this one are answered by a 500 */
     bool is_down;        /* no connection */
@@ -265,6 +266,8 @@ static void step(struct process *process)
         process->on_way[process->count++] =
             (struct on_way){request, now + server.latency * (0.5 + spread)};
     }
+    server.most_at_once =
+        process->count > server.most_at_once ? process->count : server.most_at_once;
     judge_overlap();
     finish_transfers(process);
     take_finished(process);
@@ -662,23 +665,54 @@ static void an_old_row_has_its_time_all_the_same(void)
     end();
 }
 
+/* A dead source gets its tokens' worth of attempts, then a probe a second, one at a time. */
+static void live_through_outage(unsigned tokens, unsigned seconds)
+{
+    unsigned before = server.requests;
+    server.is_down = true;
+    run(20);
+    CHECK(server.requests - before <= tokens + CONNECTIONS + 2 * 20);
+    server.most_at_once = 0;
+    for (unsigned past = 20; past < seconds; past += 10) {
+        before = server.requests;
+        run(10);
+        CHECK(server.requests - before <= 20);
+    }
+    CHECK(server.most_at_once <= 1);
+    server.is_down = false;
+}
+
+/* The first answer is a probe's; until then nothing else goes. */
+static void come_back(void)
+{
+    unsigned before = server.requests;
+    while (server.requests == before) {
+        run(0.001);
+        CHECK(processes[0].count <= 1);
+    }
+}
+
 static void an_outage_is_drained_without_a_burst(void)
 {
     begin();
-    server.is_down = true;
     for (unsigned i = 1; i <= 10000; i++) {
         send_message(&processes[0], i);
     }
-    run(600);
+    live_through_outage(RETRY_TOKENS, 600);
     CHECK_SIZE(count_rows(false), 10000);
-    CHECK(server.requests < 16 + 2 * 600); /* the bucket, then a probe a second */
-    server.is_down = false;
     unsigned before = server.requests;
+    come_back();
     run(2);
-    CHECK(processes[0].count <= CONNECTIONS);
+    CHECK(server.arrivals > 100 && server.arrivals < 9000);
+    CHECK(server.most_at_once <= CONNECTIONS);
+    CHECK_INT(server.requests - before, server.arrivals);
+    live_through_outage(RETRY_TOKENS, 120); /* once more, in the midst of it */
+    before = server.requests - server.arrivals;
+    come_back();
     run(400);
     CHECK_INT(server.arrivals, 10000);
-    CHECK_INT(server.requests - before, 10000);
+    CHECK_INT(server.requests - before, 10000); /* nothing fails any more */
+    CHECK(server.most_at_once <= CONNECTIONS);
     CHECK_INT(judge(10000), 0);
     CHECK_SIZE(kept.count, 0);
     end();
