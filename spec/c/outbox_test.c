@@ -368,6 +368,13 @@ static void send_message(struct process *process, unsigned number)
     accept(process, new_message(process, number, 1 + number % LANES));
 }
 
+static void send_messages(unsigned from, unsigned to)
+{
+    for (unsigned number = from; number <= to; number++) {
+        send_message(&processes[0], number);
+    }
+}
+
 /* ---- the judge ---- */
 
 static bool is_in_store(unsigned number)
@@ -662,6 +669,64 @@ static void an_old_row_has_its_time_all_the_same(void)
     server.is_down = false;
     run(400);
     CHECK_INT(server.sent[1].times, 1);
+    end();
+}
+
+static const double DAY = 86400;
+
+/* The time of day is set; what was accepted before and after it is delivered once the server is
+ * back. */
+static void check_jump(double days, bool is_pause)
+{
+    CHECK_NOTE("%g days, pause %d", days, is_pause);
+    begin();
+    server.token = is_pause ? "another" : "token";
+    server.is_down = !is_pause;
+    send_messages(1, 30);
+    run(60);
+    jump = days * DAY;
+    send_messages(31, 60);
+    run(3600);
+    jump = 0;
+    send_messages(61, 90);
+    run(3600);
+    CHECK_INT(notices[COMMAND_DIED], 0);
+    CHECK_INT(notices[COMMAND_PAUSED], is_pause);
+    CHECK_SIZE(count_rows(false), 90);
+    server.token = "token";
+    server.is_down = false;
+    run(is_pause ? 61 : 301);
+    CHECK_INT(server.arrivals, 90);
+    CHECK_INT(judge(90), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void the_time_of_day_may_be_set(void)
+{
+    static const double days[] = {0.5, 4, 3650, -0.5, -4, -3650};
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        check_jump(days[i], false);
+        check_jump(days[i], true);
+    }
+    CHECK_NOTE("%s", "");
+}
+
+/* Its time is in the future, and does not keep it for ever. */
+static void a_row_of_tomorrow_is_given_up_as_others_are(void)
+{
+    begin();
+    server.is_down = true;
+    jump = 3650 * DAY;
+    send_message(&processes[0], 1);
+    run(1);
+    die(&processes[0], false);
+    jump = 0;
+    start(&processes[0], "token");
+    run(DELIVERER_GIVE_UP - 400);
+    CHECK_SIZE(count_rows(false), 1);
+    run(500);
+    CHECK_SIZE(count_rows(true), 1);
     end();
 }
 
@@ -1016,13 +1081,6 @@ struct fault {
     bool restarts; /* ends that cannot be written at its close are sent again after it */
 };
 
-static void send_messages(unsigned from, unsigned to)
-{
-    for (unsigned number = from; number <= to; number++) {
-        send_message(&processes[0], number);
-    }
-}
-
 /* Some of everything; what is not accepted while a call fails is not sent again. */
 static void live_with(const struct fault *fault)
 {
@@ -1176,6 +1234,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
+    CHECK_CASE(the_time_of_day_may_be_set),
+    CHECK_CASE(a_row_of_tomorrow_is_given_up_as_others_are),
     CHECK_CASE(an_outage_is_drained_without_a_burst),
     CHECK_CASE(others_appends_are_heard_within_a_moment),
     CHECK_CASE(nothing_is_written_while_idle),
