@@ -43,6 +43,7 @@ static struct {
     unsigned arrivals;
     unsigned requests;
     double latency;
+    size_t most_at_once; /* on their way */
     unsigned bad;        /* this message is refused */
     unsigned failing;    /* the messages up to this one are answered by a 500 */
     bool is_down;        /* no connection */
@@ -276,6 +277,8 @@ static void step(struct process *process)
     if (!is_first) {
         outbox_step(&process->outbox, moment());
     }
+    server.most_at_once =
+        process->count > server.most_at_once ? process->count : server.most_at_once;
     judge_overlap();
     finish_transfers(process);
     take_finished(process);
@@ -374,6 +377,13 @@ static struct request *new_message(struct process *process, unsigned number, uns
 static void send_message(struct process *process, unsigned number)
 {
     accept(process, new_message(process, number, 1 + number % LANES));
+}
+
+static void send_messages(unsigned from, unsigned to)
+{
+    for (unsigned number = from; number <= to; number++) {
+        send_message(&processes[0], number);
+    }
 }
 
 /* ---- the judge ---- */
@@ -709,23 +719,112 @@ static void an_old_row_has_its_time_all_the_same(void)
     end();
 }
 
-static void an_outage_is_drained_without_a_burst(void)
+static const double DAY = 86400;
+
+/* The time of day is set; what was accepted before and after it is delivered once the server is
+ * back. */
+static void check_jump(double days, bool is_pause)
+{
+    CHECK_NOTE("%g days, pause %d", days, is_pause);
+    begin();
+    server.token = is_pause ? "another" : "token";
+    server.is_down = !is_pause;
+    send_messages(1, 30);
+    run(60);
+    jump = days * DAY;
+    send_messages(31, 60);
+    run(3600);
+    jump = 0;
+    send_messages(61, 90);
+    run(3600);
+    CHECK_INT(notices[COMMAND_DIED], 0);
+    CHECK_INT(notices[COMMAND_PAUSED], is_pause);
+    CHECK_SIZE(count_rows(false), 90);
+    server.token = "token";
+    server.is_down = false;
+    run(is_pause ? 61 : 301);
+    CHECK_INT(server.arrivals, 90);
+    CHECK_INT(judge(90), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void the_time_of_day_may_be_set(void)
+{
+    static const double days[] = {0.5, 4, 3650, -0.5, -4, -3650};
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        check_jump(days[i], false);
+        check_jump(days[i], true);
+    }
+    CHECK_NOTE("%s", "");
+}
+
+/* Its time is in the future, and does not keep it for ever. */
+static void a_row_of_tomorrow_is_given_up_as_others_are(void)
 {
     begin();
     server.is_down = true;
+    jump = 3650 * DAY;
+    send_message(&processes[0], 1);
+    run(1);
+    die(&processes[0], false);
+    jump = 0;
+    start(&processes[0], "token");
+    run(DELIVERER_GIVE_UP - 400);
+    CHECK_SIZE(count_rows(false), 1);
+    run(500);
+    CHECK_SIZE(count_rows(true), 1);
+    end();
+}
+
+/* A dead source gets its tokens' worth of attempts, then a probe a second, one at a time. */
+static void live_through_outage(unsigned tokens, unsigned seconds)
+{
+    unsigned before = server.requests;
+    server.is_down = true;
+    run(20);
+    CHECK(server.requests - before <= tokens + CONNECTIONS + 2 * 20);
+    server.most_at_once = 0;
+    for (unsigned past = 20; past < seconds; past += 10) {
+        before = server.requests;
+        run(10);
+        CHECK(server.requests - before <= 20);
+    }
+    CHECK(server.most_at_once <= 1);
+    server.is_down = false;
+}
+
+/* The first answer is a probe's; until then nothing else goes. */
+static void come_back(void)
+{
+    unsigned before = server.requests;
+    while (server.requests == before) {
+        run(0.001);
+        CHECK(processes[0].count <= 1);
+    }
+}
+
+static void an_outage_is_drained_without_a_burst(void)
+{
+    begin();
     for (unsigned i = 1; i <= 10000; i++) {
         send_message(&processes[0], i);
     }
-    run(600);
+    live_through_outage(RETRY_TOKENS, 600);
     CHECK_SIZE(count_rows(false), 10000);
-    CHECK(server.requests < 16 + 2 * 600); /* the bucket, then a probe a second */
-    server.is_down = false;
     unsigned before = server.requests;
+    come_back();
     run(2);
-    CHECK(processes[0].count <= CONNECTIONS);
+    CHECK(server.arrivals > 100 && server.arrivals < 9000);
+    CHECK(server.most_at_once <= CONNECTIONS);
+    CHECK_INT(server.requests - before, server.arrivals);
+    live_through_outage(RETRY_TOKENS, 120); /* once more, in the midst of it */
+    before = server.requests - server.arrivals;
+    come_back();
     run(400);
     CHECK_INT(server.arrivals, 10000);
-    CHECK_INT(server.requests - before, 10000);
+    CHECK_INT(server.requests - before, 10000); /* nothing fails any more */
+    CHECK(server.most_at_once <= CONNECTIONS);
     CHECK_INT(judge(10000), 0);
     CHECK_SIZE(kept.count, 0);
     end();
@@ -1045,13 +1144,6 @@ struct fault {
     bool restarts; /* ends that cannot be written at its close are sent again after it */
 };
 
-static void send_messages(unsigned from, unsigned to)
-{
-    for (unsigned number = from; number <= to; number++) {
-        send_message(&processes[0], number);
-    }
-}
-
 /* Some of everything; what is not accepted while a call fails is not sent again. */
 static void live_with(const struct fault *fault)
 {
@@ -1207,6 +1299,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
+    CHECK_CASE(the_time_of_day_may_be_set),
+    CHECK_CASE(a_row_of_tomorrow_is_given_up_as_others_are),
     CHECK_CASE(an_outage_is_drained_without_a_burst),
     CHECK_CASE(others_appends_are_heard_within_a_moment),
     CHECK_CASE(nothing_is_written_while_idle),

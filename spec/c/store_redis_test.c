@@ -531,6 +531,105 @@ static void ends_while_it_breaks(void)
     redis_stand_down(&middle);
 }
 
+/* What breaks off at any byte: a work to do on a source with a letter and two rows. */
+enum broken { BROKEN_LEASE, BROKEN_NEXT, BROKEN_END, BROKEN_RETRY, BROKEN_DISCARD, BROKEN_WORKS };
+
+struct breaking {
+    struct store *store;
+    uint64_t ids[3]; /* the letter's, and the two rows' */
+    size_t seen;
+    bool is_disordered;
+};
+
+static bool see_in_order(void *context, const struct store_row *row)
+{
+    struct breaking *breaking = context;
+    breaking->is_disordered = breaking->is_disordered || breaking->seen >= 2 ||
+                              row->id != breaking->ids[1 + breaking->seen];
+    breaking->seen++;
+    return true;
+}
+
+static bool do_work(struct breaking *breaking, enum broken work)
+{
+    struct store *store = breaking->store;
+    const struct store_end ends[] = {
+        {.id = breaking->ids[1], .is_delivered = true},
+        {.id = breaking->ids[2], .code = "refused", .reason = "why", .status = 422},
+    };
+    size_t count = 0;
+    switch (work) {
+    case BROKEN_LEASE: return driver->lease(store, "source", &problem) == STORE_LEASE_HELD;
+    case BROKEN_NEXT:
+        breaking->seen = 0;
+        return driver->next(store, "source", 0, 9, 9999, see_in_order, breaking, &problem);
+    case BROKEN_END: return driver->end(store, "source", ends, 2, &problem);
+    case BROKEN_RETRY: return driver->retry(store, "source", 0, &count, &problem);
+    default: return driver->discard(store, "source", 0, &count, &problem);
+    }
+}
+
+/* All or nothing, and nothing twice. */
+static void check_work(struct breaking *breaking, enum broken work, bool is_done)
+{
+    static const struct store_figures after[BROKEN_WORKS] = {
+        {.pending = 2, .dead = 1}, {.pending = 2, .dead = 1}, {.pending = 0, .dead = 2},
+        {.pending = 3, .dead = 0}, {.pending = 2, .dead = 0},
+    };
+    struct store_figures figures;
+    CHECK(driver->figures(breaking->store, "source", &figures, &problem));
+    bool is_as_before = figures.pending == 2 && figures.dead == 1;
+    bool is_as_after = figures.pending == after[work].pending && figures.dead == after[work].dead;
+    CHECK(is_as_after || (is_as_before && !is_done));
+    CHECK(!breaking->is_disordered);
+    CHECK(work != BROKEN_NEXT || !is_done || breaking->seen == 2);
+}
+
+static void break_at(struct breaking *breaking, enum broken work, struct redis_cut cut)
+{
+    struct store *store = breaking->store;
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    for (size_t i = 0; i < 3; i++) {
+        breaking->ids[i] = contract_append(store, "source", i == 0 ? "letter" : "row");
+        CHECK(i > 0 || contract_bury(store, "source", breaking->ids[0]));
+    }
+    redis_break(&middle, &cut, 1);
+    bool is_done = do_work(breaking, work);
+    CHECK(is_done || problem.trouble == STORE_UNAVAILABLE);
+    redis_break(&middle, NULL, 0);
+    double until = seconds_now() + 20;
+    while (driver->lease(store, "source", &problem) == STORE_LEASE_UNKNOWN &&
+           seconds_now() < until) {
+        redis_nap(20);
+    }
+    check_work(breaking, work, is_done);
+    CHECK(do_work(breaking, work)); /* once more is no problem */
+    check_work(breaking, work, true);
+    (void)redis_do(&server, "FLUSHDB");
+    (void)contract_lease(store, "source");
+}
+
+static void any_work_while_it_breaks(void)
+{
+    middle = (struct redis_middle){.server = &server};
+    struct breaking breaking = {.store = open_through("")};
+    for (enum broken work = 0; work < BROKEN_WORKS; work++) {
+        for (long bytes = 0; bytes < 400; bytes += 19) {
+            CHECK_NOTE("work %d, up to byte %ld", (int)work, bytes);
+            break_at(&breaking, work, (struct redis_cut){REDIS_UP, bytes});
+        }
+        for (long bytes = 0; bytes < (work == BROKEN_NEXT ? 200 : 12);
+             bytes += work == BROKEN_NEXT ? 9 : 1) {
+            CHECK_NOTE("work %d, down to byte %ld", (int)work, bytes);
+            break_at(&breaking, work, (struct redis_cut){REDIS_DOWN, bytes});
+        }
+    }
+    CHECK_NOTE("%s", "");
+    CHECK(atomic_load(&middle.connections) > 100);
+    driver->close(breaking.store);
+    redis_stand_down(&middle);
+}
+
 static void idle_connection_is_closed(void)
 {
     struct store *store = contract_begin();
@@ -1115,6 +1214,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(no_confirmed_row_is_lost),
     CHECK_CASE(breaks_at_any_byte),
     CHECK_CASE(ends_while_it_breaks),
+    CHECK_CASE(any_work_while_it_breaks),
     CHECK_CASE(idle_connection_is_closed),
     CHECK_CASE(holder_that_sleeps_is_fenced),
     CHECK_CASE(lease_that_nobody_took),
