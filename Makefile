@@ -35,7 +35,8 @@ STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
 PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
-THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine queue stress store_redis store_sqlite wakeup)
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine outbox_stress queue stress store_redis \
+  store_sqlite wakeup)
 BENCH := $(filter-out $(foreach s,sqlite redis,$(if $(filter $s,$(STORES)),,%/$(s)_floor)),\
   $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c)))
 

@@ -52,6 +52,25 @@ function parts.quickstart()
   return "```lua\n" .. read "examples/quickstart.lua" .. "```"
 end
 
+local function wrapped(text)
+  local lines, line = {}, ""
+  for word in text:gmatch "%S+" do
+    if #line + #word > 115 then
+      lines[#lines + 1], line = line, ""
+    end
+    line = line == "" and word or line .. " " .. word
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
+--- The sentence of the annotation (outbox.lua), from "When a call returns" to its end.
+function parts.promise()
+  local comment = read("lua/sendapi/outbox.lua"):match "\n%-%- (When a call returns.-%.)\n%-%-\n"
+  local text = assert(comment, "outbox.lua lacks its promise"):gsub("%s*\n%-%- ", " ")
+  return "*" .. wrapped(text) .. "*"
+end
+
 function parts.location()
   return "```nginx\n" .. read "examples/connector/location.conf" .. "```"
 end

@@ -32,6 +32,7 @@ enum command_kind {
     COMMAND_DIED,   /* `letters`: the one; its request's outcome says why */
     COMMAND_PAUSED, /* the outcome says why */
     COMMAND_RESUMED,
+    COMMAND_WARNED,   /* the store does not keep what was promised in all cases: `reason` says so */
     COMMAND_TROUBLED, /* the store cannot be used now: the outcome says why */
 };
 

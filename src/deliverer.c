@@ -77,7 +77,7 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
     if (deliverer->draining && may_drain(deliverer)) {
         due = now;
     }
-    if (deliverer->is_holder && deliverer->more && deliverer_is_full(deliverer)) {
+    if (deliverer->is_holder && deliverer->more && !deliverer_has_room(deliverer)) {
         due = sooner(due, deliverer->block_due);
     }
     if (deliverer_may_read(deliverer, now)) {
@@ -85,6 +85,11 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
         due = sooner(due, read > deliverer->read_due ? read : deliverer->read_due);
     }
     return due > now ? due - now : 0;
+}
+
+double deliverer_oldest(const struct deliverer *deliverer)
+{
+    return deliverer->first != NULL ? deliverer->first->time : 0;
 }
 
 bool deliverer_is_bored(const struct deliverer *deliverer)

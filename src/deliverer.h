@@ -17,8 +17,10 @@
  * have gone meanwhile. A row that is done, but whose end could not be written, stays here and is
  * not sent again.
  *
- * A lane whose head waits for its next attempt does not fill the window: the rows behind it are
- * put back when others find no room, and are read again once the head is done.
+ * What has failed and is to be tried again does not fill the window, or lanes that fail would stop
+ * all others: when there is no room, such a head is counted apart, and the rows behind it are put
+ * back, to be read again once it is done. Only when more than WAITING such heads, or WAITING_BYTES
+ * of them, are here, nothing is read until one of them is done.
  *
  * Ends of what was delivered are written together: ENDS of them at once, fewer when the first has
  * waited 20 ms, all before the lease is given back. A death is written before the next of its lane
@@ -42,11 +44,13 @@
 SENDAPI_HIDDEN_BEGIN
 
 enum {
-    DELIVERER_ROWS = 1024,             /* of one source in memory */
+    DELIVERER_ROWS = 1024,             /* of one source in memory: the window */
     DELIVERER_ENDS = 256,              /* that are written at once; fewer wait for others */
     DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies; a larger row goes alone */
-    DELIVERER_GIVE_UP = 72 * 3600,     /* seconds */
-    DELIVERER_LEAST = 2 * 3600,        /* above RETRY_AFTER_MAXIMUM */
+    DELIVERER_WAITING = 1024,          /* rows beside those, to be tried again */
+    DELIVERER_WAITING_BYTES = 4 * 1024 * 1024,
+    DELIVERER_GIVE_UP = 72 * 3600, /* seconds */
+    DELIVERER_LEAST = 2 * 3600,    /* above RETRY_AFTER_MAXIMUM */
 };
 
 struct moment {
@@ -92,6 +96,8 @@ struct deliverer {
     struct deliverer_row *last;
     size_t rows;
     size_t bytes;
+    size_t waiting; /* rows among them that were counted apart */
+    size_t waiting_bytes;
     size_t entered;   /* rows that are not done */
     size_t ended;     /* rows whose end is to be written */
     double end_due;   /* when the first of them has waited long enough */
@@ -141,6 +147,9 @@ void deliverer_hear(struct deliverer *deliverer);
 
 /* The seconds until deliverer_step has something to do; `most` when nothing. */
 double deliverer_idle(const struct deliverer *deliverer, double now, double most);
+
+/* When the first of the rows that it has was accepted; 0 when it has none. */
+double deliverer_oldest(const struct deliverer *deliverer);
 
 /* Whether it has looked for work and found none. */
 bool deliverer_is_bored(const struct deliverer *deliverer);

@@ -99,7 +99,8 @@ static bool visit_row(void *context, const struct store_row *row)
     deliverer->after = row->id;
     reading->seen++;
     reading->bytes += row->length;
-    reading->is_over = --reading->most == 0 || deliverer_is_full(deliverer);
+    reading->is_over = --reading->most == 0 || deliverer_room(deliverer) == 0 ||
+                       deliverer_byte_room(deliverer) == 0;
     return !reading->is_over;
 }
 
@@ -108,8 +109,8 @@ static bool read_rows(struct deliverer *deliverer, size_t most, struct moment mo
 {
     struct store_problem problem;
     struct reading reading = {.deliverer = deliverer, .moment = moment, .most = most};
-    size_t count = DELIVERER_ROWS - deliverer->rows; /* what is here already may come along */
-    size_t room = DELIVERER_BYTES - deliverer->bytes;
+    size_t count = deliverer_room(deliverer); /* what is here already may come along */
+    size_t room = deliverer_byte_room(deliverer);
     if (!deliverer->driver->next(deliverer->store, deliverer->source, deliverer->after, count, room,
                                  visit_row, &reading, &problem)) {
         if (problem.trouble == STORE_FENCED) {
@@ -151,7 +152,7 @@ bool deliverer_may_read(const struct deliverer *deliverer, double now)
     if (deliverer->is_paused) {
         return now >= deliverer->probe_due && deliverer->entered == 0;
     }
-    return deliverer->rows <= DELIVERER_ROWS / 2 && deliverer->bytes <= DELIVERER_BYTES / 2;
+    return deliverer_has_room(deliverer);
 }
 
 /* Several reads in a step only pass over rows that stay in the store. */

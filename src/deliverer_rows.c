@@ -31,6 +31,18 @@ void deliverer_link_row(struct deliverer *deliverer, struct deliverer_row *row)
     deliverer->bytes += row->request->length;
 }
 
+static void set_waiting(struct deliverer_row *row, bool is_waiting)
+{
+    struct deliverer *deliverer = row->owner;
+    if (row->is_waiting != is_waiting) {
+        size_t length = row->request->length;
+        row->is_waiting = is_waiting;
+        deliverer->waiting = is_waiting ? deliverer->waiting + 1 : deliverer->waiting - 1;
+        deliverer->waiting_bytes =
+            is_waiting ? deliverer->waiting_bytes + length : deliverer->waiting_bytes - length;
+    }
+}
+
 void deliverer_free_row(struct deliverer_row *row)
 {
     struct deliverer *deliverer = row->owner;
@@ -38,6 +50,7 @@ void deliverer_free_row(struct deliverer_row *row)
     *(row->previous != NULL ? &row->previous->next : &deliverer->first) = row->next;
     deliverer->rows--;
     deliverer->bytes -= row->request->length;
+    set_waiting(row, false);
     if (row->state == ROW_ENTERED) {
         deliverer->entered--;
     } else {
@@ -49,9 +62,22 @@ void deliverer_free_row(struct deliverer_row *row)
     free(row);
 }
 
-bool deliverer_is_full(const struct deliverer *deliverer)
+size_t deliverer_room(const struct deliverer *deliverer)
 {
-    return deliverer->rows >= DELIVERER_ROWS || deliverer->bytes >= DELIVERER_BYTES;
+    size_t taken = deliverer->rows - deliverer->waiting;
+    return taken < DELIVERER_ROWS ? DELIVERER_ROWS - taken : 0;
+}
+
+size_t deliverer_byte_room(const struct deliverer *deliverer)
+{
+    size_t taken = deliverer->bytes - deliverer->waiting_bytes;
+    return taken < DELIVERER_BYTES ? DELIVERER_BYTES - taken : 0;
+}
+
+bool deliverer_has_room(const struct deliverer *deliverer)
+{
+    return deliverer_room(deliverer) >= DELIVERER_ROWS / 2 &&
+           deliverer_byte_room(deliverer) >= DELIVERER_BYTES / 2;
 }
 
 /* ---- blocked lanes ---- */
@@ -114,7 +140,7 @@ static struct deliverer_blocked *block_lane(struct deliverer *deliverer,
     return blocked;
 }
 
-/* Puts back the rows behind a head that waits for its next attempt. */
+/* Puts back the rows behind a head that is to be tried again. */
 static void put_back_followers(struct deliverer *deliverer, struct deliverer_row *head, double now)
 {
     const char *lane = request_lane(head->request);
@@ -131,17 +157,34 @@ static void put_back_followers(struct deliverer *deliverer, struct deliverer_row
     }
 }
 
+/* Whether it has failed, and is not on its way. */
+static bool is_tried_again(const struct deliverer_row *row)
+{
+    const struct request *request = row->request;
+    return row->state == ROW_ENTERED && request->outcome.attempts > 0 &&
+           (request->state == REQUEST_DELAYED || request->state == REQUEST_READY);
+}
+
+static bool may_wait(const struct deliverer *deliverer)
+{
+    return deliverer->waiting < DELIVERER_WAITING &&
+           deliverer->waiting_bytes < DELIVERER_WAITING_BYTES;
+}
+
 void deliverer_make_room(struct deliverer *deliverer, double now)
 {
-    if (!deliverer->more || !deliverer_is_full(deliverer) || now < deliverer->block_due) {
+    if (!deliverer->more || deliverer_has_room(deliverer) || now < deliverer->block_due) {
         return;
     }
     deliverer->block_due = now + BLOCK_INTERVAL;
     for (struct deliverer_row *row = deliverer->first; row != NULL; row = row->next) {
-        if (row->state == ROW_ENTERED && row->request->state == REQUEST_DELAYED &&
-            row->request->lane_length > 0) {
+        if (!is_tried_again(row)) {
+            continue;
+        }
+        if (row->request->lane_length > 0) {
             put_back_followers(deliverer, row, now);
         }
+        set_waiting(row, row->is_waiting || may_wait(deliverer));
     }
 }
 

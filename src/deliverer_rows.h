@@ -25,6 +25,7 @@ struct deliverer_row {
     double time;
     double died;
     enum row_state state;
+    bool is_waiting;  /* counted apart from the window */
     bool is_disowned; /* the lease was lost: what becomes of it is nobody's affair */
     char *reason;     /* of a dead row; may be NULL */
     char action[];
@@ -38,8 +39,12 @@ void deliverer_link_row(struct deliverer *deliverer, struct deliverer_row *row);
 /* Its request must not be the scheduler's. */
 void deliverer_free_row(struct deliverer_row *row);
 
-/* Whether no further row is to be read. */
-bool deliverer_is_full(const struct deliverer *deliverer);
+/* How many rows, and how many bytes of them, there is room for in the window; 0: none. */
+size_t deliverer_room(const struct deliverer *deliverer);
+size_t deliverer_byte_room(const struct deliverer *deliverer);
+
+/* Whether the window is to be filled up. */
+bool deliverer_has_room(const struct deliverer *deliverer);
 
 /* NULL when the rows of that lane may be read. */
 struct deliverer_blocked *deliverer_find_blocked(const struct deliverer *deliverer,
@@ -49,7 +54,7 @@ void deliverer_forget_blocked(struct deliverer *deliverer);
 /* This head is done: what was left in the store behind it is read again. */
 void deliverer_unblock(struct deliverer *deliverer, uint64_t head);
 
-/* When others find no room: puts back the rows behind those that wait for their next attempt. */
+/* When others find no room: counts apart what has failed, and puts back the rows behind it. */
 void deliverer_make_room(struct deliverer *deliverer, double now);
 
 /* Has the scheduler give back all that is not on its way. */

@@ -79,6 +79,7 @@ struct endpoint_figures {
     uint64_t discarded;
     uint64_t dead;
     uint64_t pending;
+    double oldest;     /* when the oldest pending row was accepted, since 1970; 0: there is none */
     bool is_paused;    /* for a fault of the source */
     bool is_deliverer; /* no other process delivers it now */
 };
@@ -104,6 +105,7 @@ struct endpoint {
     /* the scheduler's own */
     size_t active;                 /* requests on their way */
     struct request_list ready;     /* requests that wait for a connection */
+    struct request_list again;     /* the same, of those that have failed before */
     struct request_list ephemeral; /* the same; they go when no other does */
     struct retry_bucket bucket;
     enum failure trouble;   /* what its last attempt came to; FAILURE_NONE: it is well */

@@ -10,7 +10,7 @@
 /* In the order of enum command_kind. */
 static const char *const asked[] = {"begin", "leave",   "figures", "letters",
                                     "retry", "discard", NULL};
-static const char *const told[] = {"died", "paused", "resumed", "troubled"};
+static const char *const told[] = {"died", "paused", "resumed", "warned", "troubled"};
 
 /* ---- answers and notices ---- */
 

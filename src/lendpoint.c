@@ -237,6 +237,9 @@ static void push_outbox(lua_State *L, struct endpoint *endpoint)
     set_count(L, "discarded", figures.discarded);
     set_count(L, "dead", figures.dead);
     set_count(L, "pending", figures.pending);
+    if (figures.oldest > 0) {
+        set_number(L, "oldest", figures.oldest);
+    }
     set_boolean(L, "paused", figures.is_paused);
     set_boolean(L, "deliverer", figures.is_deliverer);
 }

@@ -20,7 +20,7 @@
  *     { count, letters, figures = { pending, pending_bytes, dead, oldest } }. A ticket of 0 is no
  *     answer at all: the outbox tells something, and the table is { tag, told, letter }, `tag` being
  *     the endpoint's, `told` "died" (`letter` is the dead one, without its body), "paused",
- *     "resumed" or "troubled"; `failure` says why.
+ *     "resumed", "warned" or "troubled"; `failure` says why.
  *
  * engine:command(endpoint, kind, id, limit) -> ticket, generation | nil, problem
  *     Asks something of the endpoint's outbox: "begin" to deliver, or "leave" (answered once nothing

@@ -3,6 +3,7 @@
  * core.failures                               a list of { code, class, message }, one each
  * core.now() -> seconds                       of a clock that never jumps
  * core.libcurl                                its version
+ * core.check_store(driver, path) -> nil | why the driver of an outbox can have nothing there
  * core.sleep(seconds)                         blocks; a signal may end it early
  * core.hold_signals() -> boolean              see foreground.h
  * core.wait_for_signal(seconds) -> boolean    whether one came
@@ -19,6 +20,7 @@
 #include "failure.h"
 #include "foreground.h"
 #include "lcompat.h"
+#include "store.h"
 #include "suggest.h"
 
 enum { LONGEST = 86400 }; /* seconds */
@@ -43,6 +45,19 @@ static int tools_suggest(lua_State *L)
 static int tools_now(lua_State *L)
 {
     lua_pushnumber(L, clock_now());
+    return 1;
+}
+
+static int tools_check_store(lua_State *L)
+{
+    const struct store_driver *driver = lua_touserdata(L, 1);
+    const char *path = luaL_checkstring(L, 2);
+    struct store_problem problem;
+    luaL_argcheck(L, driver != NULL, 1, "a store's driver");
+    if (driver->check(path, &problem)) {
+        return 0;
+    }
+    lua_pushstring(L, problem.reason);
     return 1;
 }
 
@@ -77,11 +92,9 @@ static int tools_wait_for_signal(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"suggest", tools_suggest},
-    {"now", tools_now},
-    {"sleep", tools_sleep},
-    {"hold_signals", tools_hold_signals},
-    {"wait_for_signal", tools_wait_for_signal},
+    {"suggest", tools_suggest},           {"now", tools_now},
+    {"check_store", tools_check_store},   {"sleep", tools_sleep},
+    {"hold_signals", tools_hold_signals}, {"wait_for_signal", tools_wait_for_signal},
 };
 
 static void push_failures(lua_State *L)

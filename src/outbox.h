@@ -10,11 +10,14 @@
  *                           |
  *                        deliverer ---> scheduler ---> outbox_step
  *
- * One store for each path of a driver, opened when it is first needed and again when that failed;
- * one deliverer for each source in it. Of several endpoints of a source the one that came last
- * delivers. What arrives while a transaction is written goes into the next, at most
- * OUTBOX_BATCH rows and about OUTBOX_BATCH_BYTES of them: no transaction waits for more to come, and
- * that many rows take SQLite some 2 ms.
+ * One store for each path and durability of a driver, opened when it is first needed and again when
+ * that failed; one deliverer for each source in it. Of several endpoints of a source the one that
+ * came last delivers. What a store warns of is told to an endpoint, each sentence once.
+ *
+ * What arrives while a transaction is written goes into the next, at most OUTBOX_BATCH rows and
+ * about OUTBOX_BATCH_BYTES of them. Nothing ever waits for company: a batch is written in the first
+ * step that finds a row, so that a lone one is as fast as its commit; each further batch takes one
+ * step. That many rows take SQLite some 2 ms.
  *
  * Belongs to the I/O thread, but for outbox_count. It may block in a store.
  */

@@ -90,6 +90,7 @@ void outbox_append(struct outbox_source *source, struct moment moment)
     if (is_stored) {
         source->figures.accepted += count;
         source->figures.pending += count;
+        source->figures.oldest = source->figures.oldest > 0 ? source->figures.oldest : moment.wall;
         deliverer_hear(&source->deliverer);
     }
 }

@@ -23,6 +23,7 @@ static void compare(struct outbox_source *source, const struct store_figures *fo
         figures->delivered += before - after;
     }
     figures->pending = found->pending;
+    figures->oldest = found->oldest;
     figures->dead = found->dead;
 }
 
@@ -54,6 +55,8 @@ void outbox_count_ends(struct outbox_source *source)
     figures->delivered += counts->delivered;
     figures->dead += counts->died;
     *counts = (struct deliverer_counts){0};
+    double oldest = deliverer_oldest(&source->deliverer);
+    figures->oldest = figures->pending == 0 ? 0 : oldest > 0 ? oldest : figures->oldest;
     figures->is_paused = source->deliverer.is_paused;
     figures->is_deliverer = source->deliverer.is_holder;
 }

@@ -99,14 +99,60 @@ static void hear_resumption(void *context)
     }
 }
 
-static void hear_trouble(void *context, const struct store_problem *problem)
+/* False when there is nobody to tell, or no memory. */
+static bool tell_of_store(struct outbox_source *source, enum command_kind kind, const char *reason)
 {
-    struct outbox_source *source = context;
-    struct request *notice = new_notice(source, COMMAND_TROUBLED);
+    struct request *notice = new_notice(source, kind);
     if (notice != NULL) {
         notice->outcome.failure = FAILURE_STORAGE;
-        notice->outcome.reason = copy_text(problem->reason);
+        notice->outcome.reason = copy_text(reason);
         outbox_hand_out(source->outbox, notice);
+    }
+    return notice != NULL;
+}
+
+static void hear_trouble(void *context, const struct store_problem *problem)
+{
+    (void)tell_of_store(context, COMMAND_TROUBLED, problem->reason);
+}
+
+/* FNV-1a */
+static uint32_t sum_of(const char *text)
+{
+    uint32_t sum = 2166136261u;
+    for (; *text != '\0'; text++) {
+        sum = (sum ^ (unsigned char)*text) * 16777619u;
+    }
+    return sum;
+}
+
+static bool was_said(const struct outbox_store *store, uint32_t sum)
+{
+    for (size_t i = 0; i < store->warnings && i < OUTBOX_WARNINGS; i++) {
+        if (store->warned[i] == sum) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void outbox_warn(struct outbox_store *store, const char *sentence)
+{
+    uint32_t sum = sum_of(sentence);
+    bool is_told = was_said(store, sum);
+    for (struct outbox_source *source = store->sources; source != NULL && !is_told;
+         source = source->next) {
+        is_told = tell_of_store(source, COMMAND_WARNED, sentence);
+        if (is_told) {
+            store->warned[store->warnings++ % OUTBOX_WARNINGS] = sum;
+        }
+    }
+}
+
+void outbox_tell_closed(struct outbox_store *store)
+{
+    for (struct outbox_source *source = store->sources; source != NULL; source = source->next) {
+        (void)tell_of_store(source, COMMAND_TROUBLED, store->problem.reason);
     }
 }
 

@@ -24,6 +24,12 @@ void outbox_fail_to_store(struct outbox *outbox, struct request *request,
 /* They tell the endpoint that delivers the source. Without memory something is not told. */
 struct deliverer_ears outbox_ears(struct outbox_source *source);
 
+/* Tells the first endpoint that delivers through the store; each sentence once. */
+void outbox_warn(struct outbox_store *store, const char *sentence);
+
+/* Tells all endpoints that deliver through it that the store cannot be opened. */
+void outbox_tell_closed(struct outbox_store *store);
+
 SENDAPI_HIDDEN_END
 
 #endif

@@ -1,5 +1,6 @@
 #include "outbox_source.h"
 
+#include <stdio.h>  /* snprintf(3) */
 #include <stdlib.h> /* calloc(3) free(3) */
 #include <string.h> /* strcmp(3) strdup(3) */
 
@@ -12,7 +13,8 @@ static const double OPEN_INTERVAL = 1.0; /* seconds until a store is tried again
 
 static bool is_store_of(const struct outbox_store *store, const struct endpoint_outbox *settings)
 {
-    return store->driver == settings->driver && strcmp(store->path, settings->path) == 0;
+    return store->driver == settings->driver && strcmp(store->path, settings->path) == 0 &&
+           store->is_process_only == settings->is_process_only;
 }
 
 static struct outbox_store *store_for(struct outbox *outbox, const struct endpoint_outbox *settings)
@@ -131,20 +133,39 @@ void outbox_detach_all(struct outbox_source *source)
 
 /* ---- opening and freeing ---- */
 
+static void hear_warning(void *context, const char *sentence)
+{
+    outbox_warn(context, sentence);
+}
+
+static void tell_whether_open(struct outbox_store *store)
+{
+    bool is_troubled = store->store == NULL;
+    if (is_troubled && !store->is_troubled) {
+        outbox_tell_closed(store);
+    }
+    store->is_troubled = is_troubled;
+}
+
 void outbox_open_store(struct outbox *outbox, struct outbox_store *store, struct moment moment)
 {
     if (store->store != NULL || moment.now < store->open_due) {
         return;
     }
+    char owner[sizeof outbox->owner + 2];
+    (void)snprintf(owner, sizeof owner, "%s%s", outbox->owner, store->is_process_only ? "p" : "");
     const struct store_settings settings = {
         .path = store->path,
         .is_process_only = store->is_process_only,
         .lease_seconds = LEASE,
-        .owner = outbox->owner,
+        .owner = owner,
+        .warn = hear_warning,
+        .warn_context = store,
     };
     store->store = store->driver->open(&settings, &store->problem);
     store->open_due = moment.now + OPEN_INTERVAL;
     store->idle_due = moment.now + OUTBOX_IDLE;
+    tell_whether_open(store);
     for (struct outbox_source *source = store->sources; source != NULL; source = source->next) {
         source->deliverer.store = store->store;
     }

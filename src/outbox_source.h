@@ -10,7 +10,10 @@
 
 SENDAPI_HIDDEN_BEGIN
 
-enum { OUTBOX_IDLE = 1 }; /* seconds between two calls of a store's `idle` */
+enum {
+    OUTBOX_IDLE = 1,     /* seconds between two calls of a store's `idle` */
+    OUTBOX_WARNINGS = 8, /* sentences that are remembered, not to be said again */
+};
 
 /* An endpoint that delivers through a source, or would. */
 struct attached {
@@ -42,6 +45,9 @@ struct outbox_store {
     bool is_process_only;
     struct store *store; /* NULL while it cannot be opened */
     struct store_problem problem;
+    bool is_troubled; /* and was told so */
+    uint32_t warned[OUTBOX_WARNINGS];
+    size_t warnings;
     double open_due;
     double idle_due;
     struct outbox_source *sources;

@@ -61,12 +61,16 @@ static void take_out(struct request_list *list, struct request *request)
 static struct request_list *ready_list(const struct request *request)
 {
     struct endpoint *endpoint = request->endpoint;
-    return request->ephemeral ? &endpoint->ephemeral : &endpoint->ready;
+    if (request->ephemeral) {
+        return &endpoint->ephemeral;
+    }
+    return request->outcome.attempts > 0 ? &endpoint->again : &endpoint->ready;
 }
 
 static bool has_ready(const struct endpoint *endpoint)
 {
-    return endpoint->ready.first != NULL || endpoint->ephemeral.first != NULL;
+    return endpoint->ready.first != NULL || endpoint->again.first != NULL ||
+           endpoint->ephemeral.first != NULL;
 }
 
 static void list_endpoint(struct scheduler *scheduler, struct endpoint *endpoint)
@@ -234,6 +238,16 @@ static bool is_open(const struct endpoint *endpoint, double now)
            retry_bucket_opens(&endpoint->bucket) <= now;
 }
 
+/* One of an endpoint that has something ready. */
+static struct request *first_ready(const struct endpoint *endpoint)
+{
+    bool is_well = endpoint->bucket.tokens == RETRY_TOKENS;
+    struct request *again = endpoint->again.first;
+    struct request *fresh = endpoint->ready.first;
+    struct request *first = again != NULL && (is_well || fresh == NULL) ? again : fresh;
+    return first != NULL ? first : endpoint->ephemeral.first;
+}
+
 struct request *scheduler_next(struct scheduler *scheduler, double now)
 {
     for (struct endpoint **link = &scheduler->endpoints; *link != NULL;) {
@@ -243,8 +257,7 @@ struct request *scheduler_next(struct scheduler *scheduler, double now)
             continue;
         }
         if (is_open(endpoint, now)) {
-            struct request *first = endpoint->ready.first;
-            struct request *request = first != NULL ? first : endpoint->ephemeral.first;
+            struct request *request = first_ready(endpoint);
             take_out(ready_list(request), request);
             timers_clear(&scheduler->timers, request);
             request->is_probe = retry_bucket_spend(&endpoint->bucket, now, chance(scheduler));

@@ -15,6 +15,9 @@
  * of a source that is taken for dead (retry.h): an outage costs a request its time, not its
  * attempts. A policy of a single attempt is none the less over after it.
  *
+ * While a source is not well, what has not failed yet goes before what has: some of it may find the
+ * source well. Otherwise what has failed is older, and goes first.
+ *
  * A request is too late when its deadline has passed; and at once when its source is to be left
  * alone (Retry-After) until then. Its last attempt's outcome stands; without one it tells what ails
  * the source.

@@ -200,9 +200,29 @@ static bool vacuum_step(struct sqlite_file *file)
     return sqlite_file_execute(file, sql) == SQLITE_OK;
 }
 
+/* Changes nothing, but is written as a change. */
+bool sqlite_file_settle(struct sqlite_file *file)
+{
+    int version = 0;
+    char sql[80];
+    if (file->is_doubtful && sqlite_file_ask(file, "PRAGMA user_version", &version) == SQLITE_OK) {
+        (void)snprintf(sql, sizeof sql, "BEGIN IMMEDIATE; PRAGMA user_version = %d; COMMIT",
+                       version);
+        file->is_doubtful = sqlite_file_execute(file, sql) != SQLITE_OK;
+        if (sqlite3_get_autocommit(file->db) == 0) {
+            (void)sqlite_file_execute(file, "ROLLBACK");
+        }
+    }
+    return !file->is_doubtful;
+}
+
 void sqlite_file_idle(struct sqlite_file *file)
 {
-    if (!file->is_dirty || !sqlite_file_try_lock(file)) {
+    if ((!file->is_dirty && !file->is_doubtful) || !sqlite_file_try_lock(file)) {
+        return;
+    }
+    if (!sqlite_file_settle(file)) {
+        sqlite_file_unlock(file);
         return;
     }
     if (!vacuum_step(file)) {
@@ -259,10 +279,12 @@ bool sqlite_file_commit(struct sqlite_file *file, struct store_problem *problem)
     int code = sqlite_file_execute(file, "COMMIT");
     if (code != SQLITE_OK) {
         (void)sqlite_file_code(file, code, problem);
+        file->is_doubtful = true;
         sqlite_file_rollback(file);
         return false;
     }
     file->is_dirty = true;
+    file->is_doubtful = false;
     bool is_there = is_in_place(file, problem);
     checkpoint_if_large(file);
     sqlite_file_unlock(file);

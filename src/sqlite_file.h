@@ -11,8 +11,15 @@
  *
  * Two copies of SQLite in one process would drop each other's locks: a file that somebody else in
  * the process has open when the first engine comes is refused, where that can be told (/proc), and
- * of this library's module there is one. Who opens the file later, or from inside a container,
- * cannot be told: it is private to this library.
+ * of this library's module there is one. Who comes later with the same copy, as luasql does where
+ * both use the system's, harms nothing. One with a copy of its own deletes the WAL when it closes:
+ * that is noticed, as is a file that was moved, deleted or replaced, and writing is refused until
+ * the file is opened anew, for what is written to a WAL without a name would be lost. Our own locks
+ * are on a file beside it, which only we open.
+ *
+ * What cannot be told: a file that is overwritten in place while it is in use, or opened from inside
+ * a container. It is private to this library. A copy that is put in its place while nobody has it
+ * open delivers again what was delivered since it was made.
  *
  * All calls are made inside the fork gate (fork_gate.h).
  *
@@ -44,12 +51,16 @@ struct sqlite_file {
     char *lock_path; /* beside it: -lock */
     char *wal_path;
     bool is_process_only;
-    bool is_dirty; /* written since `idle` had nothing more to do */
+    bool is_dirty;    /* written since `idle` had nothing more to do */
+    bool is_doubtful; /* what was undone is in the WAL, whole: who recovers it takes it for done */
     int wal_pages;
     int wal_limit; /* pages past which the next checkpoint is tried */
     unsigned generation;
     struct sqlite_file *next; /* in the list of those that are open in this process */
 };
+
+/* The driver's function of that name: a folder, what is no file, a network's file system. */
+bool sqlite_file_check(const char *path, struct store_problem *problem);
 
 /* `steps`: what makes version i + 1 of the schema out of version i; 0 is an empty file. */
 bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *settings,
@@ -78,6 +89,12 @@ bool sqlite_file_failed(const struct sqlite_file *file, struct store_problem *pr
 
 /* A lock file that was replaced is opened anew: what was held in the old one is not held now. */
 bool sqlite_file_follow_locks(struct sqlite_file *file, struct store_problem *problem);
+
+/*
+ * After a commit that failed: writes over what it left in the WAL. Under the writer's lock; whether
+ * it could.
+ */
+bool sqlite_file_settle(struct sqlite_file *file);
 
 /* A step of what is to be done when there is time. */
 void sqlite_file_idle(struct sqlite_file *file);

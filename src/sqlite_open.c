@@ -102,10 +102,11 @@ static enum verdict identify(struct sqlite_file *file, int versions, int *versio
     if (application != SQLITE_FILE_APPLICATION && (application != 0 || tables > 0)) {
         return is_foreign(file, problem);
     }
-    if (*version > versions) {
+    if (*version < 0 || *version > versions) {
         (void)sqlite_file_problem(problem, STORE_UNFIT,
-                                  "the outbox was made by a newer version of this library: its "
-                                  "schema is %d, the newest known here %d (%.256s)",
+                                  "the outbox was made by a newer version of this library, or by "
+                                  "another program: its schema is %d, the newest known here %d "
+                                  "(%.256s)",
                                   *version, versions, file->path);
         return TROUBLE;
     }
@@ -248,17 +249,21 @@ static void release(struct sqlite_file *file)
     *file = (struct sqlite_file){.db = NULL};
 }
 
+static bool is_of_network(const char *path, struct store_problem *problem)
+{
+    return sqlite_file_problem(problem, STORE_UNFIT,
+                               "the outbox is on a network's file system, where locks and WAL are "
+                               "not safe: put it on a local disk, or use redis:// (%.256s)",
+                               path);
+}
+
 static bool check_place(const struct sqlite_file *file, const struct store_settings *settings,
                         struct store_problem *problem)
 {
     static const char unsure[] = "the outbox is on a file system of FUSE: several processes may "
                                  "use it only if that one's locks are the system's";
     switch (file_place_system(file->path)) {
-    case FILE_SYSTEM_NETWORK:
-        return sqlite_file_problem(problem, STORE_UNFIT,
-                                   "the outbox is on a network's file system, where locks and WAL "
-                                   "are not safe: put it on a local disk, or use redis:// (%.256s)",
-                                   file->path);
+    case FILE_SYSTEM_NETWORK: return is_of_network(file->path, problem);
     case FILE_SYSTEM_UNSURE:
         if (settings->warn != NULL) {
             settings->warn(settings->warn_context, unsure);
@@ -266,6 +271,27 @@ static bool check_place(const struct sqlite_file *file, const struct store_setti
         return true;
     default: return true;
     }
+}
+
+/* Whether nothing that may still be made, mounted or permitted makes a file of such a path. */
+static bool is_never_a_file(int error)
+{
+    return error == EISDIR || error == ENOTDIR || error == EINVAL || error == ENAMETOOLONG;
+}
+
+bool sqlite_file_check(const char *path, struct store_problem *problem)
+{
+    bool is_there = false;
+    char *resolved = file_place_resolve(path, &is_there);
+    bool is_fine = resolved != NULL || !is_never_a_file(errno);
+    if (!is_fine) {
+        (void)sqlite_file_problem(problem, STORE_UNFIT, "no file can be there: %s (%.256s)",
+                                  errno == EINVAL ? "something else is" : strerror(errno), path);
+    } else if (resolved != NULL && file_place_system(resolved) == FILE_SYSTEM_NETWORK) {
+        is_fine = is_of_network(resolved, problem);
+    }
+    free(resolved);
+    return is_fine;
 }
 
 static bool prepare(struct sqlite_file *file, const struct store_settings *settings,
@@ -341,7 +367,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
 void sqlite_file_close(struct sqlite_file *file)
 {
     delist(file);
-    bool may_checkpoint = sqlite_file_try_lock(file);
+    bool may_checkpoint = sqlite_file_try_lock(file) && sqlite_file_settle(file);
     sqlite_file_forbid_checkpoint(file, !may_checkpoint);
     sqlite_file_disconnect(file);
     release(file);

@@ -42,6 +42,9 @@ enum {
     STORE_INLINE = 65536, /* larger bodies stand beside the table of rows */
 };
 
+/* Ids are 1 to this, below 2^53: Lua's numbers tell them apart everywhere. */
+#define STORE_MOST_ID UINT64_C(9000000000000000)
+
 enum store_trouble {
     STORE_FINE,
     STORE_UNAVAILABLE, /* cannot be reached or written now: disk full, read-only, no server */
@@ -116,6 +119,12 @@ typedef bool store_letter_visitor(void *context, const struct store_letter *lett
 
 struct store_driver {
     const char *name; /* "sqlite", "redis" */
+
+    /*
+     * False with a problem when no store can ever be at such a path: what the text says is wrong,
+     * or what is there is something else. Any thread; opens nothing, and quotes no url.
+     */
+    bool (*check)(const char *path, struct store_problem *problem);
 
     /* NULL with a problem. Makes what is not there yet; migrates what is older. */
     struct store *(*open)(const struct store_settings *settings, struct store_problem *problem);

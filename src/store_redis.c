@@ -84,7 +84,7 @@ static bool append_once(struct store *store, struct place *place, struct redis_c
         place->doubt = *outcome == REDIS_REFUSED ? 0 : this;
         return false;
     }
-    bool fine = redis_reply_number(reply, first) && *first > 0 && *first <= REDIS_MOST_ID;
+    bool fine = redis_reply_number(reply, first) && *first > 0 && *first <= STORE_MOST_ID;
     freeReplyObject(reply);
     if (!fine) {
         place->doubt = this;
@@ -276,7 +276,7 @@ static bool read_retrying(const redisReply *reply, struct retrying *retrying)
     bool fine = redis_reply_is_strings(reply, 3) && redis_reply_number(reply->element[0], &made) &&
                 redis_reply_number(reply->element[1], &retrying->left) &&
                 redis_reply_number(reply->element[2], &retrying->upto) &&
-                retrying->upto <= REDIS_MOST_ID && made <= REDIS_PIECE_ROWS &&
+                retrying->upto <= STORE_MOST_ID && made <= REDIS_PIECE_ROWS &&
                 retrying->left < before;
     retrying->made += fine ? made : 0;
     return fine;
@@ -315,10 +315,10 @@ static bool retry_piece(struct store *store, struct place *place, uint64_t id,
 static bool redis_retry(struct store *store, const char *source, uint64_t id, size_t *count,
                         struct store_problem *problem)
 {
-    struct retrying retrying = {.left = REDIS_MOST_ID};
+    struct retrying retrying = {.left = STORE_MOST_ID};
     struct place *place = redis_place_find(store, source, problem);
     bool fine = place != NULL;
-    while (fine && retrying.left > 0 && id <= REDIS_MOST_ID) {
+    while (fine && retrying.left > 0 && id <= STORE_MOST_ID) {
         fine = retry_piece(store, place, id, &retrying, problem);
     }
     *count = (size_t)retrying.made;
@@ -403,6 +403,14 @@ static bool set_up(struct store *store, const struct store_settings *settings,
            redis_no_memory(problem);
 }
 
+static bool redis_check(const char *path, struct store_problem *problem)
+{
+    struct redis_url url;
+    bool fine = redis_url_parse(&url, path, problem);
+    redis_url_wipe(&url);
+    return fine;
+}
+
 static struct store *redis_open(const struct store_settings *settings,
                                 struct store_problem *problem)
 {
@@ -427,6 +435,7 @@ static struct store *redis_open(const struct store_settings *settings,
 
 const struct store_driver store_redis = {
     .name = "redis",
+    .check = redis_check,
     .open = redis_open,
     .close = redis_close,
     .abandon = redis_abandon,

@@ -36,8 +36,9 @@
  * another process has delivered meanwhile, and a failed append whose process ends before it meets
  * the server again, or not within a day.
  *
- * Durability is the server's: `appendonly yes`, `appendfsync always`. Replication is asynchronous:
- * a failover can lose appends that were confirmed.
+ * Durability is the server's: `appendonly yes`, `appendfsync always`, `maxmemory-policy
+ * noeviction`; where it says otherwise there is a warning at open. Replication is asynchronous: a
+ * failover can lose appends that were confirmed.
  *
  * Blocking: connecting and each command take at most the url's timeout (2 s), and a second for each
  * megabyte; resolving a host's name takes as long as the system's resolver. A server that is away

@@ -118,7 +118,7 @@ bool redis_settle(struct store *store, struct place *place, bool keep, uint64_t 
     if (reply == NULL) {
         return false;
     }
-    bool fine = (redis_reply_number(reply, first) && *first <= REDIS_MOST_ID) ||
+    bool fine = (redis_reply_number(reply, first) && *first <= STORE_MOST_ID) ||
                 redis_link_nonsense(&store->link, problem);
     freeReplyObject(reply);
     place->doubt = fine ? 0 : place->doubt;

@@ -23,8 +23,6 @@ enum {
     REDIS_PIECE_BYTES = 4 << 20, /* of bodies in one answer, the last one not counted */
 };
 
-#define REDIS_MOST_ID 9000000000000000u /* Lua's numbers are whole up to there */
-
 /* What is known of a source. */
 struct place {
     struct place *next;

@@ -9,7 +9,7 @@
 static bool read_row(const redisReply *reply, struct store_row *row)
 {
     uint64_t time;
-    if (!redis_reply_number(reply->element[0], &row->id) || row->id > REDIS_MOST_ID ||
+    if (!redis_reply_number(reply->element[0], &row->id) || row->id > STORE_MOST_ID ||
         !redis_reply_number(reply->element[3], &time)) {
         return false;
     }
@@ -128,7 +128,7 @@ static bool go_through(struct store *store, const char *source, struct visit *vi
     if (visit->holds && visit->place->token == 0) {
         return redis_fenced(visit->place, problem);
     }
-    visit->is_over = visit->count == 0 || visit->after > REDIS_MOST_ID;
+    visit->is_over = visit->count == 0 || visit->after > STORE_MOST_ID;
     while (fine && !visit->is_over) {
         fine = show_piece(store, visit, problem);
     }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * `known` is the state: its format, token, holder and id. Ids stay below 2^53, where Lua's numbers
- * are whole.
+ * `known` is the state: its format, token, holder and id. Ids end well before STORE_MOST_ID, where
+ * Lua's numbers are whole.
  */
 static const char shared[] =
     "local state, pending, dead, letters, lease, last = unpack(KEYS)\n"
@@ -49,10 +49,11 @@ static const char shared[] =
     /* the id of the first of rows to come, once `first` has it; or an error, and nothing done */
     "local function begin(first)\n"
     "  local id = tonumber(known[4] or highest()) + 1\n"
+    "  if id > 8e15 then return foreign() end\n"
     "  local answer = first(id)\n"
     "  if failed(answer) and string.find(answer.err, 'equal or smaller', 1, true) then\n"
     "    id = highest() + 1\n"
-    "    if id > 9e15 then return foreign() end\n"
+    "    if id > 8e15 then return foreign() end\n"
     "    answer = first(id)\n"
     "  end\n"
     "  if failed(answer) then return answer end\n"

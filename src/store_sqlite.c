@@ -552,6 +552,7 @@ static void idle(struct store *store)
 
 const struct store_driver store_sqlite = {
     .name = "sqlite",
+    .check = sqlite_file_check,
     .open = open_store,
     .close = close_store,
     .abandon = abandon,

@@ -8,7 +8,8 @@
  * A fork waits for a call that is under way: up to about a second when others write without pause.
  * In a child, what the parent opened can only be abandoned. A visitor must neither fork nor call the
  * store. After an error of the disk while committing, rows of which `append` said that they were
- * not appended may come back with a loss of power.
+ * not appended may come back with a loss of power, or when all processes end, until something is
+ * written again: the next call that writes does so, or `idle`, or `close`, once the disk lets them.
  */
 
 #include "store.h"

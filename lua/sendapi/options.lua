@@ -243,6 +243,14 @@ local function complaint_of_choice(option, value)
   return ("there is no '%s'%s"):format(printable(value), quoted_suggestion(value, option.choices))
 end
 
+--- The core takes texts up to their first zero byte.
+local function complaint_of_text(value)
+  if value == "" then
+    return "must not be empty"
+  end
+  return value:find("\0", 1, true) and "must not have a zero byte" or nil
+end
+
 --- Says what is wrong with a value, or nothing.
 local function complaint(option, value)
   if option.type == "list" then
@@ -256,8 +264,10 @@ local function complaint(option, value)
   if type(value) ~= wanted then
     return ("expected a %s, got a %s"):format(wanted, type(value))
   end
-  if wanted ~= "number" then
-    return value == "" and "must not be empty" or nil
+  if wanted == "string" then
+    return complaint_of_text(value)
+  elseif wanted ~= "number" then
+    return nil
   end
   if value ~= value or value < option.least then
     return ("must be at least %s"):format(option.least)

@@ -2,14 +2,17 @@
 --
 -- The core stores and delivers (outbox.c); here is what chooses the store, asks it, and hears what
 -- it tells.
+local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
+local options = require "sendapi.options"
 local runtime = require "sendapi.runtime"
 
 local M = {}
 
 local NOTICES = 1000 -- that wait for the client's `poll`; further ones are logged only
 local PAGE = 100 -- letters of one answer at most
+local MOST_ID = 9000000000000000
 
 ---@class sendapi.Letter a message that could not be delivered
 ---@field id integer       its name in the outbox
@@ -23,6 +26,32 @@ local PAGE = 100 -- letters of one answer at most
 ---@field lane string?     the conversation's key
 ---@field body string?     the request's JSON; `on_dead` is not given it
 
+--- What the option `outbox` promises:
+--
+-- When a call returns `true` the message is committed to stable storage; it is delivered at least
+-- once, in order within its conversation, or stands in the dead letters with a reason; it is never
+-- dropped silently.
+--
+-- A call with a function is told so by its function. What states a message has in between, and
+-- what leads from one to the other, stands in src/store.h. What Engage Digital says is not known
+-- when a call returns: what it refuses becomes a dead letter, which `on_dead` tells of.
+--
+-- Stable storage is a SQLite file on a disk of one machine (WAL, synchronous=FULL; NORMAL with
+-- `durability = "process"`: a loss of power takes the last messages then); or Redis 5 or later,
+-- with the durability that it is set up for. `appendonly yes`, `appendfsync always` and
+-- `maxmemory-policy noeviction` keep the promise; the log is warned of anything else. A failover
+-- to a replica may lose what was confirmed, since replication does not wait. Its urls:
+--
+--     redis://[[user]:password@]host[:port][/db][?prefix=...&timeout=...]
+--     redis+unix://[[user]:password@]/path[?db=...&prefix=...&timeout=...]
+--
+-- percent-encoded where need be; port 6379, db 0, prefix "sendapi:" and 2 seconds unless given.
+--
+-- Any number of clients, processes and, with Redis, machines append to one outbox. One process at
+-- a time delivers a source, and another once it ends: at once with a file, within 10 s with
+-- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
+-- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
+-- pauses, probes, and gives nothing up.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
@@ -30,15 +59,53 @@ Outbox.__name = "sendapi.Outbox"
 
 local private = setmetatable({}, { __mode = "k" }) -- the client's state, by outbox
 
+local URLS = { redis = true, ["redis+unix"] = true, rediss = true }
+
+--- The name of the store that a place is for, or nil and why there is none. Of what may be a url
+-- the scheme alone is quoted: a password may stand behind it.
+local function store_of(place)
+  local scheme = place:match "^(%a[%w+.-]*)://"
+  if URLS[scheme] then
+    return "redis"
+  elseif scheme or place:find "^[Rr][Ee][Dd][Ii][Ss][%w+]*[:/]/" or place:find "^file:" then
+    return nil,
+      ("expected a path, or a url that begins with redis:// or redis+unix://, got '%s'"):format(
+        options.printable(scheme and scheme .. "://..." or place:match "^%a+" .. "...")
+      )
+  elseif place == ":memory:" then
+    return nil, "what is in memory only survives nothing: expected the path of a file"
+  end
+  return "sqlite"
+end
+
+local HEADERS = { sqlite = "libsqlite3-dev", redis = "libhiredis-dev" }
+
+--- What Lua says, in a line, but for all the places where it looked.
+local function lacks(name, reason)
+  reason = (reason:match "^module '[%w.]+' not found" or reason):gsub("%s+", " ")
+  return ("option 'outbox': there is no store for %s, which is built where there is %s: %s"):format(
+    name,
+    HEADERS[name],
+    reason
+  )
+end
+
 --- The driver that keeps what the option `outbox` names; or nil, and why there is none.
 ---@param place string a path, or a url
 ---@return userdata|nil driver
----@return string|nil message
+---@return string|nil message without a password
 function M.driver(place)
-  local name = place:find "^redis[%w+]*://" and "redis" or "sqlite"
+  local name, message = store_of(place)
+  if not name then
+    return nil, "option 'outbox': " .. message
+  end
   local found, driver = pcall(require, "sendapi.store." .. name)
   if not found then
-    return nil, ("option 'outbox': the store for %s is not installed: %s"):format(name, driver)
+    return nil, lacks(name, tostring(driver))
+  end
+  message = core.check_store(driver, place)
+  if message then
+    return nil, "option 'outbox': " .. message
   end
   return driver
 end
@@ -152,9 +219,14 @@ end
 
 local page_names = { after = true, limit = true }
 
+--- A whole number in the range of ids (store.h), where numbers are exact in every Lua.
+local function is_whole(value, least)
+  return type(value) == "number" and value >= least and value <= MOST_ID and value % 1 == 0
+end
+
 local function check_page(page)
   for name, value in pairs(page) do
-    if not page_names[name] or type(value) ~= "number" or value ~= value or value < 0 then
+    if not page_names[name] or not is_whole(value, 0) then
       error("dead: expected { after = id, limit = count }", 3)
     end
   end
@@ -183,10 +255,6 @@ function Outbox:dead(page, callback)
   return answer, err
 end
 
-local function is_id(id)
-  return type(id) == "number" and id >= 1 and id % 1 == 0
-end
-
 --- Makes a letter pending again, behind what is; or all of them.
 ---@param id integer|nil a letter's; nil: all
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
@@ -196,7 +264,7 @@ function Outbox:retry(id, callback)
   if type(id) == "function" then
     id, callback = nil, id
   end
-  if id ~= nil and not is_id(id) then
+  if id ~= nil and not is_whole(id, 1) then
     error("retry: expected a letter's id or nothing", 2)
   end
   local answer, err =
@@ -210,7 +278,7 @@ end
 ---@return integer|nil count 1, or 0 when there is none of that id
 ---@return sendapi.Error|nil err
 function Outbox:discard(id, callback)
-  if not is_id(id) then
+  if not is_whole(id, 1) then
     error("discard: expected a letter's id", 2)
   end
   local answer, err =
@@ -255,6 +323,10 @@ end
 function hear.resumed(client)
   client.log("info", ("source %s is delivered again"):format(client.source_id))
   call_later(client, client.options.on_pause, nil)
+end
+
+function hear.warned(client, _, failure)
+  client.log("warn", failure.reason)
 end
 
 function hear.troubled(client, _, failure)

@@ -139,11 +139,13 @@ function M.new(source_id, token, resolved, source_url, driver)
 end
 
 --- Calls a function with the source id and the figures of each client there is.
----@param visit fun(source_id: string, stats: sendapi.Stats)
+---@param visit fun(source_id: string, stats: sendapi.Stats, outbox: string|nil) what the option of
+-- that name says, unless the client is closed
 function M.each(visit)
   engine.forsake_parent()
   for state in pairs(states) do
-    visit(state.source_id, state.endpoint:stats())
+    local place = not state.finished and state.options.outbox or nil
+    visit(state.source_id, state.endpoint:stats(), place)
   end
 end
 

@@ -19,10 +19,10 @@
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field connect_timeout number?  seconds, 5
 ---@field connections integer?     requests on their way at once, 16
----@field outbox string?           a path or a `redis://` url
----@field durability "full"|"process"|nil
----@field on_dead fun(letter: sendapi.Letter)|nil
----@field on_pause fun(err: sendapi.Error|nil)|nil
+---@field outbox string?           a path or a `redis://` url: what that promises is in outbox.lua
+---@field durability "full"|"process"|nil what the outbox survives: full: the machine's crash
+---@field on_dead fun(letter: sendapi.Letter)|nil a message was given up
+---@field on_pause fun(err: sendapi.Error|nil)|nil the source is at fault; nil: it goes on
 ---@field max_pending integer?     requests accepted and not answered, 10000
 ---@field max_pending_bytes integer? 268435456
 ---@field ca_file string?          PEM
@@ -58,6 +58,7 @@
 ---@field discarded integer
 ---@field dead integer
 ---@field pending integer
+---@field oldest number?    when the oldest pending one was accepted, in seconds since 1970
 ---@field paused boolean    for a fault of the source
 ---@field deliverer boolean whether this process delivers the source now
 

@@ -257,7 +257,9 @@ static int on_sync(sqlite3_file *file, int flags)
 
 static int on_size(sqlite3_file *file, sqlite3_int64 *size)
 {
-    return real_of(file)->pMethods->xFileSize(real_of(file), size);
+    int code = meet(SQLITE_IOERR_FSTAT);
+    code = code == SQLITE_FULL ? SQLITE_OK : code;
+    return code != SQLITE_OK ? code : real_of(file)->pMethods->xFileSize(real_of(file), size);
 }
 
 static int on_lock(sqlite3_file *file, int level)
@@ -376,6 +378,14 @@ static int on_delete(sqlite3_vfs *vfs, const char *name, int is_synced)
     return real_vfs->xDelete(real_vfs, name, is_synced);
 }
 
+static int on_access(sqlite3_vfs *vfs, const char *name, int flags, int *answer)
+{
+    (void)vfs;
+    int code = meet(SQLITE_IOERR_ACCESS);
+    code = code == SQLITE_FULL ? SQLITE_OK : code;
+    return code != SQLITE_OK ? code : real_vfs->xAccess(real_vfs, name, flags, answer);
+}
+
 void crash_vfs_install(void)
 {
     real_vfs = sqlite3_vfs_find(NULL);
@@ -385,6 +395,7 @@ void crash_vfs_install(void)
     crash_vfs.szOsFile = (int)sizeof(struct crash_file) + real_vfs->szOsFile;
     crash_vfs.xOpen = on_open;
     crash_vfs.xDelete = on_delete;
+    crash_vfs.xAccess = on_access;
     (void)sqlite3_vfs_register(&crash_vfs, 1);
 }
 

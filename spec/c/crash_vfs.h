@@ -22,7 +22,7 @@ void crash_vfs_install(void);
 /* Counts anew, and seeds what chance does; no power is lost and no call fails. */
 void crash_vfs_reset(uint64_t seed);
 
-/* Calls (writes, syncs, truncations, and reads, opens, locks if told) since the last reset. */
+/* Calls since the last reset, of all kinds but closing and unlocking. */
 long crash_vfs_calls(void);
 
 /* The power goes at the call with that number, counted from 0. Before what is watched is opened. */

@@ -39,6 +39,7 @@ struct memory {
     unsigned long *log; /* the bodies as numbers, by the order of their appending */
     size_t logged;
 
+    const char *warning; /* while opening */
     bool fails_to_open;
     bool fails_to_append;
     bool fails_to_end;
@@ -74,6 +75,9 @@ static inline bool memory_fails(bool fails, struct store_problem *problem)
 static inline struct store *memory_open(const struct store_settings *settings,
                                         struct store_problem *problem)
 {
+    if (kept.warning != NULL) {
+        settings->warn(settings->warn_context, kept.warning);
+    }
     if (memory_fails(kept.fails_to_open, problem)) {
         return NULL;
     }

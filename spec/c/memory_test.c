@@ -183,11 +183,14 @@ static void counted_free(void *block)
 #define deliverer_hear refused_deliverer_hear
 #define deliverer_idle refused_deliverer_idle
 #define deliverer_is_bored refused_deliverer_is_bored
+#define deliverer_oldest refused_deliverer_oldest
 #define deliverer_close refused_deliverer_close
 #define deliverer_find_row refused_deliverer_find_row
 #define deliverer_link_row refused_deliverer_link_row
 #define deliverer_free_row refused_deliverer_free_row
-#define deliverer_is_full refused_deliverer_is_full
+#define deliverer_room refused_deliverer_room
+#define deliverer_byte_room refused_deliverer_byte_room
+#define deliverer_has_room refused_deliverer_has_room
 #define deliverer_find_blocked refused_deliverer_find_blocked
 #define deliverer_forget_blocked refused_deliverer_forget_blocked
 #define deliverer_unblock refused_deliverer_unblock
@@ -200,6 +203,7 @@ static void counted_free(void *block)
 #define deliverer_give_up_lease refused_deliverer_give_up_lease
 #define deliverer_drain refused_deliverer_drain
 #define deliverer_write_ends refused_deliverer_write_ends
+#define deliverer_ends_due refused_deliverer_ends_due
 #define deliverer_forget_pause refused_deliverer_forget_pause
 #define deliverer_may_read refused_deliverer_may_read
 #define deliverer_read_on refused_deliverer_read_on
@@ -210,6 +214,7 @@ static void counted_free(void *block)
 #define outbox_step refused_outbox_step
 #define outbox_idle refused_outbox_idle
 #define outbox_is_empty refused_outbox_is_empty
+#define outbox_is_pressing refused_outbox_is_pressing
 #define outbox_finished refused_outbox_finished
 #define outbox_abandon refused_outbox_abandon
 #define outbox_close refused_outbox_close
@@ -224,6 +229,8 @@ static void counted_free(void *block)
 #define outbox_hand_back refused_outbox_hand_back
 #define outbox_fail_to_store refused_outbox_fail_to_store
 #define outbox_ears refused_outbox_ears
+#define outbox_warn refused_outbox_warn
+#define outbox_tell_closed refused_outbox_tell_closed
 #define outbox_append refused_outbox_append
 #define outbox_count_rows refused_outbox_count_rows
 #define outbox_count_ends refused_outbox_count_ends

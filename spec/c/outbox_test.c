@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "faulty_store.h"
 #include "memory_store.h"
 #include "random.h"
 
@@ -22,7 +23,14 @@ static const double EPOCH = 1700000000; /* the time of day when the clock is 0 *
 
 /* ---- the server ---- */
 
-enum answer { ANSWER_OK, ANSWER_DOWN, ANSWER_LOST, ANSWER_BAD_TOKEN, ANSWER_BAD_MESSAGE };
+enum answer {
+    ANSWER_OK,
+    ANSWER_DOWN,
+    ANSWER_FAILING,
+    ANSWER_LOST,
+    ANSWER_BAD_TOKEN,
+    ANSWER_BAD_MESSAGE
+};
 
 struct sent {
     unsigned times;
@@ -35,7 +43,7 @@ static struct {
     unsigned requests;
     double latency;
     unsigned bad;        /* this message is refused */
-    unsigned failing;    /* this message is answered by a 500 */
+    unsigned failing;    /* the messages up to this one are answered by a 500 */
     bool is_down;        /* no connection */
     const char *token;   /* the right one; NULL: any */
     unsigned lost;       /* of so many answers one gets lost; 0: none */
@@ -72,8 +80,11 @@ static enum answer answer_to(struct request *request)
 {
     unsigned number = number_of(request);
     server.requests++;
-    if (server.is_down || (server.failing != 0 && number == server.failing)) {
+    if (server.is_down) {
         return ANSWER_DOWN;
+    }
+    if (number <= server.failing) {
+        return ANSWER_FAILING;
     }
     if (server.token != NULL && !is_signed(request, server.token)) {
         return ANSWER_BAD_TOKEN;
@@ -106,6 +117,7 @@ struct process {
 enum { PROCESSES = 3 };
 
 static struct process processes[PROCESSES];
+static const struct store_driver *driver = &memory_driver;
 static double now;
 static double jump; /* of the time of day */
 static bool confirmed[MOST + 1];
@@ -128,7 +140,7 @@ static struct endpoint *new_endpoint(const char *token)
         .max_pending = SIZE_MAX,
         .max_pending_bytes = SIZE_MAX,
         .policy = {.attempts = 1},
-        .outbox = {.driver = &memory_driver, .path = "memory", .source = "source", .key = key},
+        .outbox = {.driver = driver, .path = "memory", .source = "source", .key = key},
     });
     hmac_free(key);
     return endpoint;
@@ -211,6 +223,7 @@ static void set_outcome(struct request *request, enum answer answer)
     static const struct outcome outcomes[] = {
         [ANSWER_OK] = {.failure = FAILURE_NONE, .status = 200},
         [ANSWER_DOWN] = {.failure = FAILURE_CONNECTION_REFUSED, .unreached = true},
+        [ANSWER_FAILING] = {.failure = FAILURE_SERVER_ERROR, .status = 500},
         [ANSWER_LOST] = {.failure = FAILURE_TIMEOUT},
         [ANSWER_BAD_TOKEN] = {.failure = FAILURE_INVALID_SIGNATURE, .status = 422},
         [ANSWER_BAD_MESSAGE] = {.failure = FAILURE_REFUSED, .status = 422},
@@ -493,6 +506,49 @@ static void a_store_that_cannot_be_opened_is_tried_again(void)
     end();
 }
 
+static void what_a_store_warns_of_is_told_once(void)
+{
+    begin();
+    kept.warning = "it may forget";
+    kept.fails_to_open = true;
+    run(3.5);
+    CHECK_INT(notices[COMMAND_WARNED], 1);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    kept.warning = "it may sleep";
+    run(3.5);
+    CHECK_INT(notices[COMMAND_WARNED], 2);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    kept.fails_to_open = false;
+    run(1.1);
+    CHECK_INT(notices[COMMAND_WARNED], 2);
+    end();
+}
+
+static void each_durability_has_a_store(void)
+{
+    begin();
+    run(0.1);
+    CHECK_INT(kept.opened, 1);
+    struct endpoint *full = processes[0].endpoint;
+    struct endpoint_settings settings = full->settings;
+    struct hmac *key = hmac_new("token", 5);
+    settings.outbox.key = key;
+    settings.outbox.is_process_only = true;
+    struct endpoint *hasty = endpoint_new(&settings);
+    hmac_free(key);
+    accept(&processes[0], command(hasty, COMMAND_BEGIN));
+    run(0.1);
+    CHECK_INT(kept.opened, 2);
+    send_message(&processes[0], 1);
+    run(1);
+    CHECK_INT(server.sent[1].times, 1); /* one of the two delivers */
+    accept(&processes[0], command(hasty, COMMAND_LEAVE));
+    run(0.1);
+    CHECK_INT(kept.opened, 1);
+    endpoint_release(hasty);
+    end();
+}
+
 static void a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on(void)
 {
     begin();
@@ -771,6 +827,49 @@ static void a_lane_that_fails_does_not_fill_the_window(void)
     end();
 }
 
+/* As many lanes as `lanes`, whose heads fail, `deep` messages in each; then healthy ones. */
+static void fill_failing_lanes(unsigned lanes, unsigned deep, unsigned healthy)
+{
+    unsigned next = 0;
+    server.failing = lanes;
+    for (unsigned i = 0; i < lanes * deep; i++) {
+        next++;
+        accept(&processes[0], new_message(&processes[0], next, 1 + i % lanes));
+    }
+    for (unsigned i = 0; i < healthy; i++) {
+        next++;
+        accept(&processes[0], new_message(&processes[0], next, 1 + lanes + i % LANES));
+    }
+}
+
+static void check_lanes_in_order(unsigned lanes, unsigned deep)
+{
+    for (unsigned i = lanes + 1; i <= lanes * deep; i++) {
+        CHECK_NOTE("message %u", i);
+        CHECK(server.sent[i].times == 1 && server.sent[i].first > server.sent[i - lanes].first);
+    }
+    CHECK_NOTE("%s", "");
+}
+
+static void many_lanes_that_fail_do_not_stop_the_others(void)
+{
+    static const unsigned failing[] = {DELIVERER_ROWS / 2 + 1, DELIVERER_ROWS - 1,
+                                       DELIVERER_WAITING};
+    for (size_t i = 0; i < sizeof failing / sizeof failing[0]; i++) {
+        CHECK_NOTE("%u lanes", failing[i]);
+        begin();
+        fill_failing_lanes(failing[i], 3, 500);
+        run(1500);
+        CHECK_INT(server.arrivals, 500);
+        CHECK_SIZE(count_rows(false), 3 * failing[i]);
+        server.failing = 0;
+        run(400);
+        CHECK_INT(server.arrivals, 500 + 3 * failing[i]);
+        check_lanes_in_order(failing[i], 3);
+        end();
+    }
+}
+
 static void letters_are_listed_retried_and_discarded(void)
 {
     begin();
@@ -858,6 +957,98 @@ static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
     end();
 }
 
+/* ---- every call of the store failing ---- */
+
+enum { FAULTY_MESSAGES = 80, FAULTY_BAD = 33 };
+
+struct fault {
+    enum store_trouble trouble;
+    bool is_done;
+    long count;
+    bool restarts; /* ends that cannot be written at its close are sent again after it */
+};
+
+static void send_messages(unsigned from, unsigned to)
+{
+    for (unsigned number = from; number <= to; number++) {
+        send_message(&processes[0], number);
+    }
+}
+
+/* Some of everything; what is not accepted while a call fails is not sent again. */
+static void live_with(const struct fault *fault)
+{
+    server.bad = FAULTY_BAD;
+    send_messages(1, 30);
+    run(0.08);
+    send_messages(31, 60);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_FIGURES));
+    run(0.12);
+    struct request *letters = command(processes[0].endpoint, COMMAND_LETTERS);
+    letters->command->limit = 9;
+    accept(&processes[0], letters);
+    run(0.05);
+    if (fault->restarts) {
+        send_messages(61, 65);
+        run(0.02);
+        die(&processes[0], false);
+        start(&processes[0], "token");
+    }
+    send_messages(66, FAULTY_MESSAGES - 1);
+    run(0.2);
+}
+
+/* Whether there was a call to fail. */
+static bool survive(const struct fault *fault, long call)
+{
+    CHECK_NOTE("call %ld, trouble %d, done %d, count %ld, restarts %d", call, (int)fault->trouble,
+               fault->is_done, fault->count, fault->restarts);
+    faulty.trouble = fault->trouble;
+    faulty.is_done = fault->is_done;
+    faulty.count = fault->count;
+    faulty.fails_at = call;
+    faulty.calls = 0;
+    begin();
+    live_with(fault);
+    bool was_met = faulty.calls > call;
+    faulty.fails_at = -1;
+    run(20);
+    CHECK_SIZE(count_rows(false), 0);
+    send_messages(FAULTY_MESSAGES, FAULTY_MESSAGES);
+    run(2);
+    CHECK(confirmed[FAULTY_MESSAGES] && server.sent[FAULTY_MESSAGES].times == 1);
+    CHECK(fault->is_done || confirmed[FAULTY_BAD] == (count_rows(true) == 1));
+    CHECK_SIZE(count_rows(false), 0);
+    const struct endpoint_figures figures = endpoint_figures(processes[0].endpoint);
+    CHECK_SIZE(figures.pending, 0);
+    CHECK_SIZE(figures.accepted, figures.delivered + figures.discarded + figures.dead);
+    unsigned duplicates = judge(FAULTY_MESSAGES);
+    CHECK(duplicates <= (fault->restarts || fault->trouble == STORE_FENCED ? DELIVERER_ROWS : 0));
+    end();
+    return was_met;
+}
+
+static void one_call_of_the_store_fails(void)
+{
+    static const struct fault faults[] = {
+        {STORE_UNAVAILABLE, false, 1, false}, {STORE_UNAVAILABLE, false, 1, true},
+        {STORE_UNAVAILABLE, true, 1, false},  {STORE_UNAVAILABLE, true, 1, true},
+        {STORE_UNAVAILABLE, false, 7, true},  {STORE_UNAVAILABLE, true, 7, false},
+        {STORE_NO_MEMORY, false, 1, true},    {STORE_NO_MEMORY, true, 1, false},
+        {STORE_FENCED, false, 1, false},      {STORE_FENCED, false, 3, true},
+        {STORE_UNFIT, false, 1, false},
+    };
+    driver = &faulty_driver;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        long call = 0;
+        while (survive(&faults[i], call)) {
+            call++;
+        }
+        CHECK(call > 20);
+    }
+    driver = &memory_driver;
+}
+
 /* ---- at random ---- */
 
 static void act_at_random(struct random *random, unsigned *next)
@@ -928,6 +1119,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(typing_is_not_stored),
     CHECK_CASE(what_cannot_be_stored_comes_back_and_says_why),
     CHECK_CASE(a_store_that_cannot_be_opened_is_tried_again),
+    CHECK_CASE(what_a_store_warns_of_is_told_once),
+    CHECK_CASE(each_durability_has_a_store),
     CHECK_CASE(a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on),
     CHECK_CASE(a_lane_waits_until_a_death_is_written),
     CHECK_CASE(ends_are_written_together),
@@ -943,10 +1136,12 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_killed_deliverer_is_replaced),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
+    CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(one_call_of_the_store_fails),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
 };
 

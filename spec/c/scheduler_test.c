@@ -269,6 +269,30 @@ static void counted_attempts_come_to_an_end_between_others(void)
     end(&scheduler, endpoint);
 }
 
+static void what_has_failed_does_not_hold_up_the_rest(void)
+{
+    BEGIN(8);
+    accept_one(&scheduler, endpoint, "a", 1, 0);
+    answer(&scheduler, NEXT(0, 1), FAILURE_SERVER_ERROR, 0);
+    scheduler_advance(&scheduler, 5);
+    for (uint64_t i = 2; i <= 4; i++) {
+        accept_one(&scheduler, endpoint, "", i, 5);
+    }
+    answer(&scheduler, NEXT(5, 2), FAILURE_NONE, 5); /* and the source is well again */
+    answer(&scheduler, NEXT(5, 1), FAILURE_SERVER_ERROR, 5);
+    FINISHED(2, FAILURE_NONE);
+    scheduler_advance(&scheduler, 15);
+    answer(&scheduler, NEXT(15, 3), FAILURE_NONE, 15);
+    answer(&scheduler, NEXT(15, 1), FAILURE_NONE, 15);
+    answer(&scheduler, NEXT(15, 4), FAILURE_REFUSED, 15);
+    struct request *last;
+    struct request *chain = scheduler_finished(&scheduler, &last);
+    check_finished(CHECK_AT, &chain, 3, FAILURE_NONE);
+    check_finished(CHECK_AT, &chain, 1, FAILURE_NONE);
+    check_finished(CHECK_AT, &chain, 4, FAILURE_REFUSED);
+    end(&scheduler, endpoint);
+}
+
 static void single_attempt_is_a_single_attempt(void)
 {
     BEGIN(1);
@@ -1219,6 +1243,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(attempts_come_to_an_end),
     CHECK_CASE(unreached_attempts_do_not_count),
     CHECK_CASE(counted_attempts_come_to_an_end_between_others),
+    CHECK_CASE(what_has_failed_does_not_hold_up_the_rest),
     CHECK_CASE(single_attempt_is_a_single_attempt),
     CHECK_CASE(no_more_at_once_than_connections),
     CHECK_CASE(deadline_passes_while_it_waits),

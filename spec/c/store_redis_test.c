@@ -628,6 +628,48 @@ static void lost_counter_gives_no_id_twice(void)
     driver->close(store);
 }
 
+/* Above them a number of a Lua without integers could name two. */
+static void ids_end_before_lua_cannot_tell_them_apart(void)
+{
+    char state[64];
+    struct store *store = contract_begin();
+    CHECK(append(store, "body"));
+    key(state, "state");
+    (void)redis_do(&server, "HSET %s id 7999999999999999", state);
+    CHECK_SIZE(contract_append(store, "source", "last"), 8000000000000000);
+    CHECK(!append(store, "one more"));
+    CHECK_INT(problem.trouble, STORE_UNFIT);
+    contract_figures(store, "source", 2, 8, 0);
+    driver->close(store);
+}
+
+/* No MAXLEN, and no group that would keep what was acknowledged. */
+static void nothing_is_trimmed_and_nothing_kept(void)
+{
+    enum { ROWS = 2000 };
+    char name[64];
+    struct store *store = contract_begin();
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    struct store_row *rows = calloc(ROWS, sizeof *rows);
+    struct store_end *ends = calloc(ROWS, sizeof *ends);
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i] = contract_row("lane", "body");
+    }
+    CHECK(driver->append(store, "source", rows, ROWS, &problem));
+    CHECK(driver->append(store, "source", rows, ROWS, &problem));
+    key(name, "pending");
+    CHECK_INT(redis_do(&server, "XLEN %s", name), 2LL * ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        ends[i] = (struct store_end){.id = rows[i].id, .is_delivered = true};
+    }
+    CHECK(driver->end(store, "source", ends, ROWS, &problem));
+    CHECK_INT(redis_do(&server, "XLEN %s", name), ROWS);
+    contract_figures(store, "source", ROWS, 4 * ROWS, 0);
+    free(rows);
+    free(ends);
+    driver->close(store);
+}
+
 static void memory_is_full(void)
 {
     struct store *store = contract_begin();
@@ -1037,6 +1079,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(lease_that_nobody_took),
     CHECK_CASE(flushed_in_the_middle),
     CHECK_CASE(lost_counter_gives_no_id_twice),
+    CHECK_CASE(ids_end_before_lua_cannot_tell_them_apart),
+    CHECK_CASE(nothing_is_trimmed_and_nothing_kept),
     CHECK_CASE(memory_is_full),
     CHECK_CASE(keys_of_somebody_else),
     CHECK_CASE(newer_format),

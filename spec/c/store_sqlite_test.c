@@ -150,7 +150,8 @@ static void install_allocator(void)
 enum { LIFE_ROWS = 400 };
 
 enum fate {
-    NEVER,     /* not appended yet, or refused */
+    NEVER,     /* not appended yet */
+    REFUSED,   /* must not be there, unless the power went or the disk stayed broken */
     UNKNOWN,   /* a call that may or may not have been done, in between */
     ACCEPTED,  /* must be pending */
     BURIED,    /* must be a letter */
@@ -220,7 +221,7 @@ static bool life_append(struct store *store, size_t length)
     struct store_row row = life_row(number, length);
     life.lengths[number] = length;
     bool is_done = store_sqlite.append(store, "source", &row, 1, &contract_problem);
-    life.fates[number] = is_done ? ACCEPTED : UNKNOWN;
+    life.fates[number] = is_done ? ACCEPTED : REFUSED;
     life.ids[number] = row.id;
     return is_done;
 }
@@ -283,6 +284,7 @@ static bool life_step(struct store *store, struct random *random)
 struct judgement {
     unsigned lost;   /* accepted, and neither pending nor dead, or a letter that is none */
     unsigned undead; /* ended, and pending again */
+    unsigned ghosts; /* refused, and there */
 };
 
 /* Looks through the store for what was confirmed. */
@@ -302,6 +304,7 @@ static struct judgement life_judge(struct store *store)
         judgement.undead += (fate == DELIVERED && found != NEVER) ||
                             (fate == BURIED && found == ACCEPTED) ||
                             (fate == ACCEPTED && found == BURIED);
+        judgement.ghosts += fate == REFUSED && found != NEVER;
     }
     return judgement;
 }
@@ -374,6 +377,7 @@ static void power_loss_takes_from_process_only(void)
 struct failure_kind {
     int code; /* 0: SQLite's allocations are refused */
     bool is_lasting;
+    bool heals; /* the disk, before an idle moment; then all ends as by a kill */
 };
 
 static void fail_at(const struct failure_kind *kind, long call)
@@ -456,8 +460,15 @@ static void short_life(const struct failure_kind *kind)
     (void)said(
         store_sqlite.next(store, "source", 0, 9, 999999, life_see_row, NULL, &contract_problem),
         kind);
+    if (kind->heals) {
+        fail_no_more();
+    }
     store_sqlite.idle(store);
-    store_sqlite.close(store);
+    if (kind->heals) {
+        store_sqlite.abandon(store);
+    } else {
+        store_sqlite.close(store);
+    }
 }
 
 static void fail_every_call(const struct failure_kind *kind, bool is_there)
@@ -465,8 +476,8 @@ static void fail_every_call(const struct failure_kind *kind, bool is_there)
     bool was_met = true;
     long call = 0;
     for (; was_met; call++) {
-        CHECK_NOTE("code %d, lasting %d, call %ld, there %d", kind->code, kind->is_lasting, call,
-                   is_there);
+        CHECK_NOTE("code %d, lasting %d, heals %d, call %ld, there %d", kind->code,
+                   kind->is_lasting, kind->heals, call, is_there);
         settle(&contract_settings);
         life_begin();
         crash_vfs_reset(1);
@@ -483,6 +494,7 @@ static void fail_every_call(const struct failure_kind *kind, bool is_there)
         struct judgement judgement = life_judge(store);
         CHECK_SIZE(judgement.lost, 0);
         CHECK_SIZE(judgement.undead, 0);
+        CHECK(judgement.ghosts == 0 || (kind->is_lasting && !kind->heals));
         CHECK_SIZE(warnings, 0); /* what cannot be read is not put aside */
         store_sqlite.close(store);
         (void)sweep("", true);
@@ -496,8 +508,11 @@ static void fail_kind(int code, bool is_there)
         CHECK_SKIP("one thread");
         return;
     }
-    fail_every_call(&(struct failure_kind){code, false}, is_there);
-    fail_every_call(&(struct failure_kind){code, true}, is_there);
+    fail_every_call(&(struct failure_kind){code, false, false}, is_there);
+    if (code != 0) {
+        fail_every_call(&(struct failure_kind){code, true, true}, is_there);
+    }
+    fail_every_call(&(struct failure_kind){code, true, false}, is_there);
 }
 
 static void failing_disk_loses_nothing(void)
