@@ -153,7 +153,7 @@ static void finish_transfers(struct traffic *traffic)
     }
 }
 
-static void step_outbox(struct traffic *traffic)
+static void advance_outbox(struct traffic *traffic)
 {
     if (!outbox_is_empty(&traffic->outbox)) {
         outbox_step(&traffic->outbox, moment_at(clock_now()));
@@ -167,12 +167,12 @@ void traffic_step(struct traffic *traffic, double now)
     scheduler_advance(&traffic->scheduler, now);
     bool is_first = outbox_is_pressing(&traffic->outbox);
     if (is_first) {
-        step_outbox(traffic);
+        advance_outbox(traffic);
     }
     start_requests(traffic, now);
     (void)curl_multi_perform(traffic->multi, &running);
     if (!is_first) {
-        step_outbox(traffic);
+        advance_outbox(traffic);
     }
     finish_transfers(traffic);
 }

@@ -209,6 +209,7 @@ static inline void counted_free(void *block)
 #define deliverer_give_up_lease refused_deliverer_give_up_lease
 #define deliverer_drain refused_deliverer_drain
 #define deliverer_write_ends refused_deliverer_write_ends
+#define deliverer_ends_due refused_deliverer_ends_due
 #define deliverer_forget_pause refused_deliverer_forget_pause
 #define deliverer_may_read refused_deliverer_may_read
 #define deliverer_read_on refused_deliverer_read_on
@@ -219,6 +220,7 @@ static inline void counted_free(void *block)
 #define outbox_step refused_outbox_step
 #define outbox_idle refused_outbox_idle
 #define outbox_is_empty refused_outbox_is_empty
+#define outbox_is_pressing refused_outbox_is_pressing
 #define outbox_finished refused_outbox_finished
 #define outbox_abandon refused_outbox_abandon
 #define outbox_close refused_outbox_close

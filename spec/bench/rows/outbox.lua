@@ -60,13 +60,13 @@ end
 --          Lua, and added to it what SQLite takes to insert it (sqlite_floor.c)
 -- product  asynchronous calls until every callback has run (durable.lua)
 local function stored_row(durability, synchronous, budget)
-  local count = 60000
+  local count = 40000
   return {
     name = ("messages stored, durability %s"):format(durability),
     unit = "1/s",
     better = "higher",
     budget = budget,
-    rounds = 7,
+    rounds = budget and 7 or 3,
     floor = function()
       local given = { "insert", place, synchronous, message.body, count, 1000 }
       return with_encoding(numbers_of(programs.compiled, "sqlite_floor", unpack(given)))
@@ -138,7 +138,7 @@ local function drain_row(url)
     unit = "1/s",
     better = "higher",
     budget = 0.7,
-    rounds = 7,
+    rounds = 5,
     floor = function()
       return programs.throughput("client", url, count, conversations)
     end,
@@ -153,7 +153,7 @@ end
 -- floor    while the first messages go through (growth.lua)
 -- product  while as many again do
 local function growth_row(url)
-  local count = 30000
+  local count = 20000
   local floor, product = in_two(function()
     return numbers_of(programs.script, "growth", url, place, count, 2)
   end)
