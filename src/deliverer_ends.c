@@ -7,7 +7,7 @@
 #include "deliverer_lease.h"
 #include "deliverer_rows.h"
 
-static const double END_WAIT = 0.02; /* seconds */
+static const double END_WAIT = 0.002; /* seconds */
 static const double LONGEST_PROBE = 60.0;
 
 /* ---- what came of a row ---- */

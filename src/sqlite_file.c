@@ -249,12 +249,26 @@ static bool is_in_place(const struct sqlite_file *file, struct store_problem *pr
                                file->path);
 }
 
-bool sqlite_file_begin(struct sqlite_file *file, struct store_problem *problem)
+static int set_safety(struct sqlite_file *file, enum sqlite_file_safety safety)
+{
+    bool is_relaxed = file->is_process_only || safety == SQLITE_FILE_WRITTEN;
+    if (is_relaxed == file->is_relaxed) {
+        return SQLITE_OK;
+    }
+    int code = sqlite_file_execute(file, is_relaxed ? "PRAGMA synchronous = NORMAL"
+                                                    : "PRAGMA synchronous = FULL");
+    file->is_relaxed = code == SQLITE_OK ? is_relaxed : file->is_relaxed;
+    return code;
+}
+
+bool sqlite_file_begin(struct sqlite_file *file, enum sqlite_file_safety safety,
+                       struct store_problem *problem)
 {
     if (!sqlite_file_follow_locks(file, problem) || !sqlite_file_lock(file, problem)) {
         return false;
     }
-    int code = sqlite_file_execute(file, "BEGIN IMMEDIATE");
+    int code = set_safety(file, safety);
+    code = code == SQLITE_OK ? sqlite_file_execute(file, "BEGIN IMMEDIATE") : code;
     if (code != SQLITE_OK) {
         sqlite_file_unlock(file);
         return sqlite_file_code(file, code, problem);

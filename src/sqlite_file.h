@@ -51,6 +51,7 @@ struct sqlite_file {
     char *lock_path; /* beside it: -lock */
     char *wal_path;
     bool is_process_only;
+    bool is_relaxed; /* it does not sync what it commits, now */
     bool must_exist;
     bool is_dirty;    /* written since `idle` had nothing more to do */
     bool is_doubtful; /* what was undone is in the WAL, whole: who recovers it takes it for done */
@@ -76,11 +77,18 @@ void sqlite_file_abandon(struct sqlite_file *file);
 /* False in a child of the process that opened it. */
 bool sqlite_file_is_ours(const struct sqlite_file *file, struct store_problem *problem);
 
+/* What a transaction survives. */
+enum sqlite_file_safety {
+    SQLITE_FILE_DURABLE, /* what the settings ask for */
+    SQLITE_FILE_WRITTEN, /* the process at once, the machine with the next one that is DURABLE */
+};
+
 /*
  * Begins to write, waiting at most about a second for others that do; ended by one of the others.
- * `commit` returns true when what was written is as durable as was asked for; else it was undone.
+ * `commit` returns true when what was written is as safe as was asked for; else it was undone.
  */
-bool sqlite_file_begin(struct sqlite_file *file, struct store_problem *problem);
+bool sqlite_file_begin(struct sqlite_file *file, enum sqlite_file_safety safety,
+                       struct store_problem *problem);
 bool sqlite_file_commit(struct sqlite_file *file, struct store_problem *problem);
 void sqlite_file_rollback(struct sqlite_file *file);
 

@@ -367,6 +367,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
                       const char *const *steps, int versions, struct store_problem *problem)
 {
     *file = (struct sqlite_file){.is_process_only = settings->is_process_only,
+                                 .is_relaxed = settings->is_process_only,
                                  .must_exist = settings->must_exist,
                                  .is_dirty = true,
                                  .wal_limit = SQLITE_FILE_WAL_PAGES,

@@ -168,8 +168,9 @@ struct store_driver {
                  struct store_problem *problem);
 
     /*
-     * Ends rows, all or none, as durably as `append`. An id that is not pending any more is no
-     * problem: an end may be said again. STORE_FENCED: the lease was lost.
+     * Ends rows, all or none. That survives the process at once, the machine with the next append at
+     * the latest: before it, a loss of power may bring rows back. An id that is not pending any more
+     * is no problem: an end may be said again. STORE_FENCED: the lease was lost.
      */
     bool (*end)(struct store *store, const char *source, const struct store_end *ends, size_t count,
                 struct store_problem *problem);

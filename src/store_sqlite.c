@@ -103,7 +103,7 @@ static bool append_rows(struct store *store, const char *name, struct store_row 
                         struct store_problem *problem)
 {
     struct source source;
-    if (!sqlite_file_begin(&store->file, problem)) {
+    if (!sqlite_file_begin(&store->file, SQLITE_FILE_DURABLE, problem)) {
         return false;
     }
     bool is_done = make_source(store, name, &source);
@@ -219,7 +219,7 @@ static bool end_rows(struct store *store, const char *name, const struct store_e
     if (!is_holder(store, name, problem) || count == 0) {
         return count == 0;
     }
-    if (!sqlite_file_begin(&store->file, problem)) {
+    if (!sqlite_file_begin(&store->file, SQLITE_FILE_WRITTEN, problem)) {
         return false;
     }
     if (!is_holder(store, name, problem)) { /* the wait was long, or the lock file replaced */
@@ -319,7 +319,7 @@ static bool settle_letters(struct store *store, const char *name, uint64_t id, b
     struct source source;
     sqlite3_int64 range[2];
     *count = 0;
-    if (!sqlite_file_begin(&store->file, problem)) {
+    if (!sqlite_file_begin(&store->file, SQLITE_FILE_DURABLE, problem)) {
         return false;
     }
     bool is_done = sqlite_rows_find(store, name, &source);

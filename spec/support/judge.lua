@@ -4,10 +4,13 @@
 -- next one begins. Order is that of a stream within a conversation.
 local judge = {}
 
---- Messages that a deliverer may have sent without having noted their ends: those on their way. It
--- sends no further ones before it has noted what was answered (outbox.c steps before requests
--- start). So many may come again when it is killed.
-judge.in_flight = 8 -- the connections of `spec.support.sender`
+local CONNECTIONS = 8 -- of `spec.support.sender`
+local ENDS = 32 -- that a deliverer writes at once (deliverer.h)
+
+--- Messages that a deliverer may have sent without having noted their ends, and that may come again
+-- when it is killed: those on their way, as many that were answered when the next went off, and what
+-- is collected until ends are written.
+judge.in_flight = 2 * CONNECTIONS + ENDS - 1
 
 ---@class spec.Judge
 ---@field confirmed string[]
