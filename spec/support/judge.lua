@@ -4,10 +4,13 @@
 -- next one begins. Order is that of a stream within a conversation.
 local judge = {}
 
---- Messages that a deliverer may have sent without having noted their ends: those on their way. It
--- sends no further ones before it has noted what was answered (outbox.c steps before requests
--- start). So many may come again when it is killed.
-judge.in_flight = 8 -- the connections of `spec.support.sender`
+local CONNECTIONS = 8 -- of `spec.support.sender`
+local ENDS = 256 -- deliverer.h: as many ends are written at once, fewer wait for others
+
+--- Messages that a deliverer may have sent without having noted their ends: those on their way,
+-- those that were answered when these were sent, and those whose ends wait. So many may come again
+-- when it is killed.
+judge.in_flight = 2 * CONNECTIONS + ENDS - 1
 
 ---@class spec.Judge
 ---@field confirmed string[]
