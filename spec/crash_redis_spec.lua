@@ -18,7 +18,7 @@ local LONGEST = 0.06 -- seconds until one is killed
 local TAKEN_OVER = 8 -- seconds; twice the lease is meant, but the machine may be busy
 local SLEEP = 5 -- seconds, at most: one that does not deliver loses nothing
 local PATIENCE = 60 -- seconds, at most
-local WINDOW = 256 -- rows of a deliverer that may have been answered while Redis is away
+local WINDOW = 1024 -- rows of a deliverer that may have been answered while Redis is away
 
 describe("#house on an outbox in Redis", function()
   local sandbox, server, judge, random

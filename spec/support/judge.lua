@@ -5,11 +5,11 @@
 local judge = {}
 
 local CONNECTIONS = 8 -- of `spec.support.sender`
-local ENDS = 32 -- that a deliverer writes at once (deliverer.h)
+local ENDS = 32 -- deliverer.h: as many ends are written at once, fewer wait for others
 
---- Messages that a deliverer may have sent without having noted their ends, and that may come again
--- when it is killed: those on their way, as many that were answered when the next went off, and what
--- is collected until ends are written.
+--- Messages that a deliverer may have sent without having noted their ends: those on their way,
+-- those that were answered when these were sent, and those whose ends wait. So many may come again
+-- when it is killed.
 judge.in_flight = 2 * CONNECTIONS + ENDS - 1
 
 ---@class spec.Judge
