@@ -10,7 +10,7 @@ local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
 local PATIENCE = 30 -- seconds, at most
 local CONVERSATIONS = 24
 local CONNECTIONS = 8
-local UNWRITTEN = 256 -- messages at most, whose delivery is not written down yet (src/deliverer.h)
+local UNWRITTEN = 32 -- messages at most, whose delivery is not written down yet (src/deliverer.h)
 
 local http = [[
   init_by_lua_block {

@@ -162,6 +162,7 @@ static struct {
     enum fate fates[LIFE_ROWS]; /* by the number in the body */
     uint64_t ids[LIFE_ROWS];
     size_t lengths[LIFE_ROWS];
+    bool is_settled[LIFE_ROWS]; /* ended, and something durable was done since */
     size_t count;
     enum fate found[LIFE_ROWS];
     unsigned wrong_bodies;
@@ -214,6 +215,14 @@ static void life_begin(void)
     memset(&life, 0, sizeof life);
 }
 
+/* Something durable was done, and with it all ends before it. */
+static void life_settle(void)
+{
+    for (size_t i = 0; i < life.count; i++) {
+        life.is_settled[i] = life.fates[i] == DELIVERED || life.fates[i] == BURIED;
+    }
+}
+
 /* One row, of its own transaction. */
 static bool life_append(struct store *store, size_t length)
 {
@@ -223,6 +232,9 @@ static bool life_append(struct store *store, size_t length)
     bool is_done = store_sqlite.append(store, "source", &row, 1, &contract_problem);
     life.fates[number] = is_done ? ACCEPTED : REFUSED;
     life.ids[number] = row.id;
+    if (is_done) {
+        life_settle();
+    }
     return is_done;
 }
 
@@ -255,6 +267,9 @@ static bool life_discard(struct store *store, size_t number)
     bool is_done =
         store_sqlite.discard(store, "source", life.ids[number], &count, &contract_problem);
     life.fates[number] = is_done ? DELIVERED : UNKNOWN;
+    if (is_done) {
+        life_settle();
+    }
     return is_done;
 }
 
@@ -283,7 +298,8 @@ static bool life_step(struct store *store, struct random *random)
 
 struct judgement {
     unsigned lost;   /* accepted, and neither pending nor dead, or a letter that is none */
-    unsigned undead; /* ended, and pending again */
+    unsigned undead; /* ended for good, and pending again */
+    unsigned undone; /* ended, and pending again, nothing durable having been done since */
     unsigned ghosts; /* refused, and there */
 };
 
@@ -301,8 +317,10 @@ static struct judgement life_judge(struct store *store)
         enum fate fate = life.fates[i];
         enum fate found = life.found[i];
         judgement.lost += (fate == ACCEPTED || fate == BURIED) && found == NEVER;
-        judgement.undead += (fate == DELIVERED && found != NEVER) ||
-                            (fate == BURIED && found == ACCEPTED) ||
+        bool is_back = (fate == DELIVERED || fate == BURIED) && found == ACCEPTED;
+        judgement.undone += is_back && !life.is_settled[i];
+        judgement.undead += (is_back && life.is_settled[i]) ||
+                            (fate == DELIVERED && found == BURIED) ||
                             (fate == ACCEPTED && found == BURIED);
         judgement.ghosts += fate == REFUSED && found != NEVER;
     }
