@@ -35,8 +35,8 @@ STORE_LIBS := $(foreach s,$(STORES),$(LIBS_$s))
 # Only src/l* know Lua; lanes.c merely begins with the same letter.
 PLAIN := $(filter-out src/l%,$(BUILDABLE)) $(wildcard src/lanes.c)
 UNITS := $(patsubst spec/c/%.c,$(BUILD)/c/%,$(wildcard spec/c/*_test.c))
-THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine outbox_stress queue stress store_redis \
-  store_sqlite wakeup)
+THREADED := $(patsubst %,$(BUILD)/tsan/%_test,engine engine_driving engine_process engine_stop \
+  outbox_stress queue stress store_redis store_sqlite wakeup)
 BENCH := $(filter-out $(foreach s,sqlite redis,$(if $(filter $s,$(STORES)),,%/$(s)_floor)),\
   $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c)))
 
@@ -88,6 +88,9 @@ test-asan: deps-test ## run the C units alone, under the sanitizers
 
 test-tsan: deps-test ## run the C units that have threads, under ThreadSanitizer
 	+@$(SECOND) tested KINDS=threads
+
+test-crash: deps-test ## kill senders a thousand times, or SENDAPI_CRASH_ROUNDS, and count what arrives
+	+@SENDAPI_CRASH_ROUNDS=$${SENDAPI_CRASH_ROUNDS:-1000} $(SECOND) tested KINDS=crash
 
 test-valgrind: deps-valgrind ## run the specs under valgrind
 	+@$(SECOND) tested KINDS=valgrind
@@ -199,5 +202,5 @@ $(BENCH): $(BUILD)/bench/%: spec/bench/%.c $(BUILD)/bench/flags
 $(BUILD)/bench/sqlite_floor: override LIBS += $(LIBS_sqlite)
 $(BUILD)/bench/redis_floor: override LIBS += $(LIBS_redis)
 
-.PHONY: help deps build env demo test test-asan test-tsan test-valgrind lint bench install clean
+.PHONY: help deps build env demo test test-asan test-tsan test-crash test-valgrind lint bench install clean
 .PHONY: deps-browser objects floors tested nothing without without-redis always

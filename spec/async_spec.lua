@@ -1,55 +1,36 @@
 --- Calls that do not wait, against a real nginx: callbacks, poll, flush, close, figures.
+local clients = require "spec.support.clients"
 local core = require "sendapi.core"
 local engine = require "sendapi.engine"
-local host = require "sendapi.sandbox.host"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
+local traffic = require "spec.support.traffic"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local PATIENCE = 30 -- seconds, at most
 
 local function message(id, thread_id)
-  return {
-    id = id,
-    thread_id = thread_id or "42",
-    author = { id = "666", created_at = 0, screenname = "John Doe" },
-    body = "Awesome post !",
-  }
+  return send_api.params(id, thread_id or "42")
 end
 
 describe("a call with a function", function()
+  local own = clients.of(traffic.sources {
+    plain = {},
+    late = { fault = { kind = "delay", seconds = 0.3 } },
+    slow = { fault = { kind = "delay", seconds = 3 } },
+    stuck = { fault = { kind = "delay", seconds = 20 } },
+    busy = { fault = { kind = "status", status = 503, text = "Down" } },
+  })
   local sandbox
-  local clients = {}
 
   setup(function()
-    sandbox = assert(host.start {
-      sources = {
-        plain = { token = TOKEN },
-        late = { token = TOKEN, fault = { kind = "delay", seconds = 0.3 } },
-        stuck = { token = TOKEN, fault = { kind = "delay", seconds = 20 } },
-        busy = { token = TOKEN, fault = { kind = "status", status = 503, text = "Down" } },
-      },
-    })
+    sandbox = own.start()
   end)
-
-  teardown(function()
-    sandbox:stop()
-  end)
-
-  before_each(function()
-    sandbox:clear()
-  end)
-
-  after_each(function()
-    for _, client in ipairs(clients) do
-      client:close(0)
-    end
-    clients = {}
-  end)
+  teardown(own.stop)
+  before_each(own.clear)
+  after_each(own.close)
 
   local function new(source_id, options)
-    options = options or {}
-    options.base_url = options.base_url or sandbox.http
-    clients[#clients + 1] = sendapi.client(source_id or "plain", TOKEN, options)
-    return clients[#clients]
+    return own.new(source_id or "plain", options)
   end
 
   local function check_invariant(client)
@@ -60,7 +41,7 @@ describe("a call with a function", function()
 
   --- Polls until a condition holds; at most some seconds.
   local function poll_until(client, condition, seconds)
-    local deadline = core.now() + (seconds or 5)
+    local deadline = core.now() + (seconds or PATIENCE)
     while not condition() do
       assert.is_true(core.now() < deadline, "nothing came")
       client:poll()
@@ -68,13 +49,13 @@ describe("a call with a function", function()
   end
 
   it("returns at once, and calls from poll", function()
-    local client = new "late"
+    local client = new "slow"
     local outcomes = {}
     local start = core.now()
     assert.is_true(client.messages:create(message(1), function(ok, err)
       outcomes[#outcomes + 1] = { ok = ok, err = err }
     end))
-    assert.is_true(core.now() - start < 0.25)
+    assert.is_true(core.now() - start < 2)
     assert.equal(0, client:poll())
     assert.same({}, outcomes)
     assert.equal(1, check_invariant(client).pending)
@@ -91,7 +72,7 @@ describe("a call with a function", function()
     client.messages:create(message(1), function(...)
       ok, err = ...
     end)
-    assert.is_true(client:flush(5))
+    assert.is_true(client:flush(PATIENCE))
     assert.is_nil(ok)
     assert.equal("server_error", err.code)
     assert.equal(503, err.status)
@@ -120,7 +101,7 @@ describe("a call with a function", function()
       end))
       check_invariant(client)
     end
-    assert.is_true(client:flush(10))
+    assert.is_true(client:flush(PATIENCE))
     for i = 1, 500 do
       assert.equal(1, outcomes[i])
     end
@@ -139,7 +120,7 @@ describe("a call with a function", function()
     for i = 1, 600 do
       client.messages:create(message(i, i % 7), function() end)
     end
-    assert.is_true(client:flush(10))
+    assert.is_true(client:flush(PATIENCE))
     local last = {}
     for _, entry in ipairs(sandbox:received()) do
       local thread, id = entry.params.thread_id, tonumber(entry.params.id)
@@ -163,7 +144,7 @@ describe("a call with a function", function()
     for i = 101, 200 do
       client.messages:create(message(i, i), { lane = 42 }, function() end)
     end
-    assert.is_true(client:flush(10))
+    assert.is_true(client:flush(PATIENCE))
     local last = { ["private_messages.create"] = 0, ["messages.create"] = 100 }
     for _, entry in ipairs(sandbox:received()) do
       assert.equal(last[entry.action] + 1, tonumber(entry.params.id))
@@ -177,13 +158,13 @@ describe("a call with a function", function()
     for i = 1, 20 do
       client.messages:create(message(i), function() end)
     end
-    assert.is_true(client:flush(5))
-    assert.is_true(core.now() - start < 1.5)
+    assert.is_true(client:flush(PATIENCE))
+    assert.is_true(core.now() - start < 4) -- of six
     start = core.now()
     for i = 1, 3 do
       client.messages:create(message(i), { ordered = true }, function() end)
     end
-    assert.is_true(client:flush(5))
+    assert.is_true(client:flush(PATIENCE))
     assert.is_true(core.now() - start > 0.85)
   end)
 
@@ -214,8 +195,8 @@ describe("a call with a function", function()
         codes[i] = err.code
       end)
     end
-    assert.is_true(client:flush(5))
-    assert.is_true(core.now() - start < 1.5)
+    assert.is_true(client:flush(PATIENCE))
+    assert.is_true(core.now() - start < 15)
     assert.same({ "timeout", "timeout", "timeout" }, codes)
     assert.equal(3, check_invariant(client).failed)
   end)
@@ -236,7 +217,7 @@ describe("a call with a function", function()
       local before = calls
       client:poll { max = 5, seconds = 1 }
       assert.is_true(calls - before <= 5)
-      client:flush(5)
+      client:flush(PATIENCE)
       assert.equal(100, calls)
     end)
 
@@ -285,7 +266,7 @@ describe("a call with a function", function()
       client.messages:create(message(3), function()
         error "oh dear"
       end)
-      assert.is_true(client:flush(5))
+      assert.is_true(client:flush(PATIENCE))
       assert.equal(2, #logged)
       for _, line in ipairs(logged) do
         assert.truthy(line:find("^error: a callback failed: .*oh dear"))
@@ -383,7 +364,7 @@ describe("a call with a function", function()
       end
       local start = core.now()
       assert.is_true(client:close(0.1))
-      assert.is_true(core.now() - start < 1)
+      assert.is_true(core.now() - start < 10)
       assert.equal(40, #codes)
       for _, code in ipairs(codes) do
         assert.equal("closed", code)
@@ -397,7 +378,7 @@ describe("a call with a function", function()
 
     it("sends nothing again, whatever the retry function says", function()
       local asked, codes = 0, {}
-      local client = sendapi.client("plain", TOKEN .. "0", {
+      local client = sendapi.client("plain", send_api.token .. "0", {
         base_url = sandbox.http,
         retry = function()
           asked = asked + 1
@@ -466,6 +447,26 @@ describe("a call with a function", function()
     refused("'lane': expected a string or a number", { lane = {} })
     refused("'ordered': expected a boolean", { ordered = 1 })
     refused("'deadline': expected a number", { deadline = 0 })
+  end)
+
+  -- As a finalizer does that closes a client, or a hook that polls.
+  it("gets its outcome though another took it before it was expected", function()
+    local client = new()
+    local expect, outcomes = engine.expect, {}
+    engine.expect = function(...)
+      assert.is_true(engine.get():wait(20))
+      engine.collect()
+      return expect(...)
+    end
+    finally(function()
+      engine.expect = expect
+    end)
+    assert.is_true(client.messages:create(message(1), function(ok)
+      outcomes[#outcomes + 1] = ok
+    end))
+    assert.is_true(client:flush(PATIENCE))
+    assert.same({ true }, outcomes)
+    assert.is_true(client.messages:create(message(2)))
   end)
 
   it("figures in prometheus' text", function()

@@ -32,7 +32,7 @@ describe("the sendapi command", function()
   it("says what there is", function()
     local result = run "--help"
     assert.are.equal(0, result.status)
-    for _, name in ipairs { "sandbox", "check", "send", "sign", "verify" } do
+    for _, name in ipairs { "sandbox", "check", "send", "outbox", "sign", "verify" } do
       assert.matches("\n +" .. name .. " ", result.output)
       local help = run(name .. " --help")
       assert.are.equal(0, help.status)

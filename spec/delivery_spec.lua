@@ -3,9 +3,10 @@ local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local host = require "sendapi.sandbox.host"
 local openssl = require "spec.support.openssl"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 local john = { id = "666", created_at = "07/11/2019", screenname = "John Doe" }
 local puppet = { id = "7", created_at = 0, screenname = "Agent", puppetizable = true }

@@ -2,6 +2,7 @@
 local core = require "sendapi.core"
 local encoding = require "spec.support.encoding"
 local sendapi = require "sendapi"
+local shell = require "spec.support.shell"
 
 local bytes, message = encoding.bytes, encoding.message
 local extra_fields = { extra_fields = true }
@@ -118,140 +119,34 @@ describe("no metamethod is called", function()
   end)
 end)
 
--- The collector may run a finalizer wherever memory is asked for, so within a message as well.
+-- Each by itself, since what is collected all the time had better be little.
 describe("a finalizer", function()
-  local pause
-
-  setup(function()
-    pause = collectgarbage("setpause", 1) -- collect all the time
-  end)
-
-  teardown(function()
-    collectgarbage("setpause", pause)
-  end)
-
-  --- Garbage that calls a function when it is collected.
-  local function litter(finalize)
-    if newproxy then
-      getmetatable(newproxy(true)).__gc = finalize
-    else
-      setmetatable({}, { __gc = finalize })
-    end
-  end
-
-  --- A message whose every part asks for memory.
-  local function demanding_message()
-    local context, tree = {}, {}
-    for i = 1, 60 do
-      context["key" .. i .. ("k"):rep(60)] = { "value" .. i, "w" }
-      tree["branch" .. i] = { ["leaf" .. ("l"):rep(60)] = { i } }
-    end
-    return message { context_data = context, tree = tree }
-  end
-
-  --- Writes and checks a message again and again, while finalizers do the same with others.
-  local function count_wrong(params)
-    local status = encoding.schema "status.mark_as_read"
-    local schema = encoding.schema("messages.create", extra_fields)
-    local expected = schema:encode(params)
-    local wrong, finalized = 0, 0
-    local function finalize()
-      finalized = finalized + 1
-      if status:encode { id = "within" } ~= bytes("status.mark_as_read", { id = "within" }) then
-        wrong = wrong + 1
-      end
-      local _, problems = status:validate { id = "1", unknown = 1 }
-      wrong = wrong + (#problems == 1 and 0 or 1)
-    end
-    for _ = 1, slow and 10 or 100 do
-      for _ = 1, 10 do
-        litter(finalize)
-      end
-      wrong = wrong + (schema:encode(params) == expected and 0 or 1)
-      wrong = wrong + (schema:validate(params) and 0 or 1)
-    end
-    collectgarbage()
-    assert.is_true(finalized > 0)
-    return wrong
+  local function fare_well(case)
+    local words = { "timeout 900", shell.instrument, shell.lua, "spec/hosts/finalizers.lua", case }
+    local result = shell.run(table.concat(words, " "))
+    assert.equal("", result.errors)
+    assert.equal(0, result.status)
+    assert.equal(case .. " is done\n", result.output)
   end
 
   it("may write messages while another is written", function()
-    assert.are.equal(0, count_wrong(demanding_message()))
+    fare_well "write_within"
   end)
 
-  -- Here it is only the finished text that asks for memory.
   it("may write messages when another is all but finished", function()
-    assert.are.equal(0, count_wrong(message { body = ("b"):rep(100) }))
-    assert.are.equal(0, count_wrong(message { body = ("b"):rep(100000) }))
+    fare_well "write_at_the_end"
   end)
 
   it("that comes again and again does not keep a message from its end", function()
-    local status = encoding.schema "status.mark_as_read"
-    local limit = slow and 500 or 2000
-    local finalized = 0
-    local function finalize()
-      finalized = finalized + 1
-      status:encode { id = "within" }
-      if finalized < limit then
-        litter(finalize)
-      end
-    end
-    local params = demanding_message()
-    collectgarbage()
-    litter(finalize)
-    local written = encoding.encode("messages.create", params, extra_fields)
-    local within = finalized
-    finalized = limit
-    assert.is_string(written)
-    assert.is_true(within < limit)
+    fare_well "come_again"
   end)
 
   it("may close the client whose call is being written", function()
-    for _ = 1, slow and 5 or 30 do
-      local client = sendapi.client("1", "token", {
-        base_url = "http://127.0.0.1:1", -- nothing may listen there
-        retry = false,
-        extra_fields = true,
-      })
-      for _ = 1, 10 do
-        litter(function()
-          client:close()
-        end)
-      end
-      local _, err = client:send("messages.create", demanding_message())
-      assert.is_truthy(err.code == "closed" or err.code == "connection_refused", tostring(err))
-      client:close()
-    end
+    fare_well "close_client"
   end)
 
   it("may take away what is being written", function()
-    local schema = encoding.schema("messages.create", extra_fields)
-    local collecting = false
-    local function empty(params)
-      for _, part in ipairs { params.context_data, params.tree } do
-        for name in pairs(part) do
-          part[name] = nil
-        end
-      end
-      if not collecting then
-        collecting = true
-        collectgarbage() -- the names, too, are gone for good
-        collecting = false
-      end
-    end
-    for _ = 1, slow and 10 or 100 do
-      local params = demanding_message()
-      for _ = 1, 10 do
-        litter(function()
-          empty(params)
-        end)
-      end
-      pcall(schema.encode, schema, params) -- any outcome but a crash
-      pcall(schema.validate, schema, params)
-    end
-    collectgarbage()
-    local params = demanding_message()
-    assert.are.equal(schema:encode(params), schema:encode(params))
+    fare_well "take_away"
   end)
 end)
 

@@ -1,13 +1,13 @@
 --- The examples of connectors run as they stand, and Engage Digital is played towards them.
 local nginx = require "spec.support.nginx"
 local polling = require "spec.support.polling"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 local sockets = require "cqueues.socket"
 local temporary = require "spec.support.temporary"
 
-local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d.%d"
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 local function conforms(url, options)
   local report = sendapi.check(url, TOKEN, options)
@@ -73,7 +73,7 @@ describe("#house the example", function()
       local replies = directory:path_of "replies"
       local command = "LUA_PATH=examples/connector/?.lua';'\"$LUA_PATH\" "
         .. "SENDAPI_TOKEN=%s REPLIES=%s %s %s"
-      local result = shell.run(command:format(TOKEN, replies, LUA, script))
+      local result = shell.run(command:format(TOKEN, replies, shell.lua, script))
       assert.truthy(result.output:find('^{"error":{"fatal":false,'), result.errors)
       assert.is_nil(io.open(replies))
     end)
@@ -100,7 +100,7 @@ describe("#house the example", function()
       socket, output = directory:path_of "connector.sock", directory:path_of "output"
       local command = "cd examples/connector && SENDAPI_TOKEN=%s REPLIES=%s "
         .. "%s any_server.lua %s >%s 2>&1 & echo $!"
-      pid = shell.run(command:format(TOKEN, replies, LUA, socket, output)).output:match "%d+"
+      pid = shell.run(command:format(TOKEN, replies, shell.lua, socket, output)).output:match "%d+"
       assert.truthy(shell.wait_until(function()
         return shell.run("test -S " .. socket).status == 0
       end, 10))
@@ -167,7 +167,7 @@ describe("#house the example", function()
     local function with_posts(code)
       local script = directory:write("script.lua", "local posts = require 'posts'\n" .. code)
       local prefix = "LUA_PATH='examples/posts/?.lua;;' POSTS=" .. directory:path_of "posts.db"
-      local result = shell.run(("%s %s %s"):format(prefix, LUA, script))
+      local result = shell.run(("%s %s %s"):format(prefix, shell.lua, script))
       assert.equal("", result.errors)
       return result.output
     end

@@ -2,10 +2,12 @@
 local cjson = require "cjson"
 local host = require "sendapi.sandbox.host"
 local nginx = require "spec.support.nginx"
+local send_api = require "spec.support.send_api"
+local sendapi = require "sendapi"
 local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 
-local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+local LUA = shell.lua
 
 describe("the examples", function()
   it("deliver all seven actions and see four refused: demo.lua", function()
@@ -85,15 +87,18 @@ describe("the examples", function()
       sandbox:stop()
     end)
 
+    local function start(source_id, outbox)
+      return nginx.start_example("examples/openresty", {
+        SENDAPI_BASE_URL = sandbox.http,
+        SENDAPI_SOURCE_ID = source_id,
+        SENDAPI_TOKEN = token,
+        SENDAPI_OUTBOX = outbox,
+      })
+    end
+
     --- The gateway to a source, started as its comments say.
     local function gateway_to(source_id)
-      if not gateways[source_id] then
-        gateways[source_id] = nginx.start_example("examples/openresty", {
-          SENDAPI_BASE_URL = sandbox.http,
-          SENDAPI_SOURCE_ID = source_id,
-          SENDAPI_TOKEN = token,
-        })
-      end
+      gateways[source_id] = gateways[source_id] or start(source_id)
       return gateways[source_id]
     end
 
@@ -135,7 +140,7 @@ describe("the examples", function()
       assert.equal(202, (post("chat", "/typing", { thread = "42" })))
       assert.truthy(shell.wait_until(function()
         return #sandbox:received() == 2
-      end, 5))
+      end, 20))
       assert.equal("typing.start", sandbox:received()[1].action)
       assert.equal("typing.stop", sandbox:received()[2].action)
     end)
@@ -211,10 +216,67 @@ describe("the examples", function()
         local status, figures = gateway:get "/metrics"
         assert.equal(200, status)
         return figures:find('sendapi_pending{source="late"} 1\n', 1, true)
-      end, 5))
+      end, 20))
       assert.equal(200, (finish()))
       local _, figures = gateway:get "/metrics"
       assert.truthy(figures:find('sendapi_delivered_total{source="late"} 1\n', 1, true))
+    end)
+
+    describe("with an outbox #house", function()
+      local directory, gateway
+
+      before_each(function()
+        sandbox:clear()
+        directory = temporary.directory()
+      end)
+
+      after_each(function()
+        gateway:stop()
+        sandbox:revive()
+        directory:remove()
+      end)
+
+      local function chat(id)
+        local got = gateway:post("/chat", but { id = id })
+        return got.status, cjson.decode(got.body)
+      end
+
+      local function check_arrivals(ids)
+        assert.truthy(shell.wait_until(function()
+          return #sandbox:received() >= #ids
+        end, 20))
+        for i, entry in ipairs(sandbox:received()) do
+          assert.equal(ids[i], entry.params.id)
+        end
+      end
+
+      it("keeps what the service is away for, and also over a restart", function()
+        gateway = start("chat", directory:path_of "outbox.db")
+        sandbox:kill()
+        assert.equal(200, (chat "1"))
+        assert.equal(200, (chat "2"))
+        assert(sandbox:revive())
+        check_arrivals { "1", "2" }
+        sandbox:kill()
+        assert.equal(200, (chat "3"))
+        gateway:stop()
+        assert(sandbox:revive())
+        gateway = start("chat", directory:path_of "outbox.db")
+        assert.equal(200, (chat "4"))
+        check_arrivals { "1", "2", "3", "4" }
+      end)
+
+      it("that cannot be used answers so, and visitors see no path", function()
+        gateway = start("chat", directory:path_of "nowhere/outbox.db")
+        local status, content = chat "1"
+        assert.equal(503, status)
+        assert.same({
+          ok = false,
+          error = "storage",
+          message = "the gateway cannot deliver now",
+        }, content)
+        assert.same({}, sandbox:received())
+      end)
     end)
 
     it("does not start without its settings, and says so", function()
@@ -257,15 +319,42 @@ describe("the examples", function()
       return program
     end
 
-    it("lets 200 players chat, and says what that took of a tick", function()
-      local command = "SENDAPI_BASE_URL=%s %s examples/game_server/chat.lua 3"
-      local result = shell.run(command:format(sandbox.http, build()))
+    --- Plays; how many messages were said, each of which was delivered or stored.
+    local function play(seconds, outbox)
+      local command = "SENDAPI_BASE_URL=%s %s %s examples/game_server/chat.lua %d"
+      local variable = outbox and "SENDAPI_OUTBOX=" .. shell.quote(outbox) or ""
+      local result = shell.run(command:format(sandbox.http, variable, build(), seconds))
       assert.equal("", result.errors)
       assert.equal(0, result.status)
-      local said = tonumber(result.output:match "^180 ticks, (%d+) messages, %1 delivered\n")
+      local pattern = "^%d ticks, (%%d+) messages, %%1 delivered\n"
+      local said = result.output:match(pattern:format(seconds * 60))
+      return assert(tonumber(said), result.output), result.output
+    end
+
+    it("lets 200 players chat, and says what that took of a tick", function()
+      local said, output = play(3)
       assert.equal(#sandbox:received(), said)
       assert.is_true(said >= 300)
-      assert.truthy(result.output:find("99%.9 %% [%d.]+ ms, worst [%d.]+ ms\n$"), result.output)
+      assert.truthy(output:find("99%.9 %% [%d.]+ ms, worst [%d.]+ ms\n$"), output)
+    end)
+
+    it("keeps in an outbox what the service is away for #house", function()
+      local outbox = directory:path_of "outbox.db"
+      sandbox:clear()
+      sandbox:kill()
+      local said = play(1, outbox)
+      assert.is_true(said >= 100)
+      assert(sandbox:revive())
+      said = said + play(1, outbox)
+      assert.is_true(#sandbox:received() > 0)
+      local options = { base_url = sandbox.http, outbox = outbox }
+      local client = sendapi.client("8da592bc6fcf8bae41b2", send_api.token, options)
+      local is_empty = shell.wait_until(function()
+        return client:outbox():pending() == 0
+      end, 20)
+      client:close()
+      assert.truthy(is_empty)
+      assert.is_true(#sandbox:received() >= said)
     end)
   end)
 end)

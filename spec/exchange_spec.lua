@@ -7,7 +7,6 @@ local send_api = require "spec.support.send_api"
 local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 
-local LUA = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d"
 
 -- An answer with headers, and a body of 3,000,001 bytes.
 local asking = [[
@@ -213,7 +212,7 @@ describe("an exchange", function()
   it("bears that its settings are taken away meanwhile", function()
     local program = os.tmpname()
     shell.write_file(program, robbery)
-    local result = shell.run(LUA .. " " .. program)
+    local result = shell.run(shell.lua .. " " .. program)
     os.remove(program)
     assert.are.equal("", result.errors)
     assert.are.equal(0, result.status)
@@ -227,7 +226,7 @@ describe("an exchange", function()
     local is_sanitized = core_path:find("/sanitized/", 1, true)
     local sanitizers = is_sanitized and "-fsanitize=address,undefined" or ""
     local want = directory:path_of "want"
-    local result = shell.run(compile:format(sanitizers, LUA, shell.quote(want), LUA))
+    local result = shell.run(compile:format(sanitizers, shell.lua, shell.quote(want), shell.lua))
     assert.are.equal("", result.errors)
     return want
   end
@@ -245,7 +244,7 @@ describe("an exchange", function()
     assert.is_true(tonumber(bytes) < 1000000, result.output) -- an answer has three times that
   end
 
-  if LUA ~= "luajit" then -- it takes no allocator of ours
+  if shell.lua ~= "luajit" then -- it takes no allocator of ours
     it("keeps nothing when Lua is refused memory, wherever that is", keeps_nothing)
   end
 

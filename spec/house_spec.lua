@@ -113,7 +113,7 @@ describe("#house", function()
     it("alone lists every target", function()
       local help = output "{make}"
       local targets = "deps build env demo test lint bench install clean help "
-        .. "test-valgrind test-asan test-tsan "
+        .. "test-valgrind test-asan test-tsan test-crash "
       for target in targets:gmatch "%S+" do
         assert.truthy(help:find("make " .. target .. " ", 1, true), target)
       end

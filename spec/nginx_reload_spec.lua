@@ -1,9 +1,10 @@
 --- Workers of a real nginx that end with messages under way: by a reload, by a signal, under load.
 local host = require "sendapi.sandbox.host"
 local nginx = require "spec.support.nginx"
+local send_api = require "spec.support.send_api"
 local shell = require "spec.support.shell"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 -- Every worker notes in one file what was accepted and what came of it.
 local http = [[
@@ -262,7 +263,7 @@ describe("#house when nginx's workers end", function()
     assert.truthy(shell.wait_until(function()
       return #sandbox:received() == 60
     end, 10))
-    await_end(server:reload(), 6)
+    await_end(server:reload(), 15)
     assert.same({ ["500"] = 20 }, finish())
     local accepted, outcomes = check_nothing_is_lost()
     assert.equal(40, count(accepted))
@@ -289,7 +290,7 @@ describe("#house when nginx's workers end", function()
     assert.truthy(shell.wait_until(function()
       return #sandbox:received() > 0
     end, 10))
-    await_end(server:reload(), 6)
+    await_end(server:reload(), 15)
     local complaints = server:complaints()
     assert.equal(1, #complaints)
     assert.truthy(complaints[1]:find "a callback failed: .*the worker exits")
@@ -325,12 +326,12 @@ describe("#house when nginx's workers end", function()
     for round = 1, 10 do
       local _, pid = server:get("/whose?source=plain&id=" .. round)
       server:signal("KILL", assert(tonumber(pid), pid))
-      await_end({ tonumber(pid) }, 5)
+      await_end({ tonumber(pid) }, 15)
     end
     finish()
     assert.truthy(shell.wait_until(function()
       return server:leftovers() == "" -- other workers may be about to connect
-    end, 5))
+    end, 20))
     local received = received_ids()
     for round = 1, 10 do
       assert.is_true(received[tostring(round)])

@@ -1,9 +1,11 @@
 --- The library in a real nginx: what waits, what must not, what overlaps.
-local host = require "sendapi.sandbox.host"
+local clients = require "spec.support.clients"
 local nginx = require "spec.support.nginx"
+local send_api = require "spec.support.send_api"
 local shell = require "spec.support.shell"
+local traffic = require "spec.support.traffic"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 -- What every configuration here begins with. `seen` is what requests leave for later ones.
 local prelude = [[
@@ -59,27 +61,20 @@ describe("#house in nginx", function()
     return
   end
 
+  local own = clients.of(traffic.sources {
+    plain = {},
+    late = { fault = { kind = "delay", seconds = 0.3 } },
+    slow = { fault = { kind = "delay", seconds = 1 } },
+    busy = { fault = { kind = "status", status = 503, text = "Down" } },
+  })
   local sandbox
   local running = {}
 
   setup(function()
-    sandbox = assert(host.start {
-      sources = {
-        plain = { token = TOKEN },
-        late = { token = TOKEN, fault = { kind = "delay", seconds = 0.3 } },
-        slow = { token = TOKEN, fault = { kind = "delay", seconds = 1 } },
-        busy = { token = TOKEN, fault = { kind = "status", status = 503, text = "Down" } },
-      },
-    })
+    sandbox = own.start()
   end)
-
-  teardown(function()
-    sandbox:stop()
-  end)
-
-  before_each(function()
-    sandbox:clear()
-  end)
+  teardown(own.stop)
+  before_each(own.clear)
 
   after_each(function()
     for _, server in ipairs(running) do
@@ -179,7 +174,7 @@ describe("#house in nginx", function()
       assert.truthy(shell.wait_until(function()
         local _, inside = server:get "/seen?name=inside"
         return tonumber(inside) >= 30
-      end, 5))
+      end, 20))
       assert.same({ ["200"] = 60 }, finish())
       assert.equal(60, (received_ids()))
       check_quiet(server)
@@ -418,7 +413,7 @@ describe("#house in nginx", function()
             end
             local ok, err = clients.slow:flush(0.01)
             ngx.say(ok, " ", err.code, " ", err.pending, " ", called)
-            ngx.say(clients.slow:flush(5), " ", called)
+            ngx.say(clients.slow:flush(20), " ", called)
             send(21, "slow", function(_, failure) seen.closed = failure.code end)
             ngx.say(clients.slow:close(0.1), " ", seen.closed)
             ngx.say(select(2, send(22, "slow")).code)

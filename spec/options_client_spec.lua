@@ -2,10 +2,11 @@
 local encoding = require "spec.support.encoding"
 local errors = require "sendapi.error"
 local raising = require "spec.support.raising"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 
 local SOURCE = "8da592bc6fcf8bae41b2"
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 local message = encoding.message
 

@@ -4,16 +4,7 @@ local sandboxes = require "spec.support.sandbox"
 local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 
-local TOKEN = send_api.token
-
-local function message(id, thread_id)
-  return {
-    id = id,
-    thread_id = thread_id or id,
-    author = { id = "666", created_at = 0, screenname = "John Doe" },
-    body = "Awesome post !",
-  }
-end
+local TOKEN, message = send_api.token, send_api.params
 
 describe("a retry function", function()
   local sandbox, client, logged
@@ -100,7 +91,7 @@ describe("a retry function", function()
     local began = core.now()
     assert.equal(4, send().attempts)
     local seconds = core.now() - began
-    assert.is_true(seconds >= 0.2 and seconds < 2)
+    assert.is_true(seconds >= 0.2 and seconds < 15)
   end)
 
   it("gives up with any other answer", function()
@@ -116,10 +107,10 @@ describe("a retry function", function()
   it("cannot outlive the deadline", function()
     new("busy", function()
       return 1e9
-    end, { deadline = 0.3 })
+    end, { deadline = 3 })
     local began = core.now()
     assert.equal("server_error", send().code)
-    assert.is_true(core.now() - began < 1.5)
+    assert.is_true(core.now() - began < 15)
   end)
 
   it("gives up when it fails, and that is logged", function()
@@ -178,7 +169,7 @@ describe("a retry function", function()
         order[#order + 1] = thread_id .. i
       end)
     end
-    assert.is_true(client:flush(5))
+    assert.is_true(client:flush(30))
     assert.equal("a2", order[3])
   end)
 end)

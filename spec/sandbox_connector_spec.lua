@@ -21,6 +21,7 @@ describe("#house the sandbox and a connector", function()
       ]],
       server = [[
         location = /post { content_by_lua_block { require("room").post() } }
+        location = /hold { content_by_lua_block { require("room").hold() } }
         location = /tell { content_by_lua_block { require("room").tell() } }
       ]],
     }
@@ -53,6 +54,7 @@ describe("#house the sandbox and a connector", function()
 
   before_each(function()
     screen:ask("DELETE", "/_sandbox")
+    room:get "/hold?is=off"
     room:get "/tell"
   end)
 
@@ -318,13 +320,14 @@ describe("#house the sandbox and a connector", function()
     end)
 
     it("ask that one what it implements, too", function()
-      room:get "/tell?pause=0.5"
+      room:get "/hold?is=on"
       use(url .. "&slow")
       screen:wait_for("/state", function(state)
         return state.sources[1].syncing and #told "implementation.info" > 0
       end)
       use(url .. "&other")
       assert.is_nil(source().info)
+      room:get "/hold?is=off"
       screen:wait_for("/state", function(state)
         return state.sources[1].info
       end)
@@ -332,10 +335,11 @@ describe("#house the sandbox and a connector", function()
     end)
 
     it("bring a reply to its end, where it was begun", function()
-      room:get "/tell?pause=0.3"
+      room:get "/hold?is=on"
       local given = { source = "plain", thread_id = "42", body = "later 1" }
       local _, sent = screen:post("/reply", given)
       use ""
+      room:get "/hold?is=off"
       local message = ended(sent.key)
       assert.same({ "sent", 2 }, { message.state, message.tries })
     end)

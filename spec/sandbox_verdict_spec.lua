@@ -1,9 +1,10 @@
 --- Why a signature is wrong, for every reason that is told apart.
 local openssl = require "spec.support.openssl"
+local send_api = require "spec.support.send_api"
 local serialisations = require "sendapi.sandbox.serialisations"
 local verdict = require "sendapi.sandbox.verdict"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 local BODY = '{"b":"a/\195\169","a":[1.50,{},"\\n"],"c":true}'
 
 --- Stands for HMAC: quick, and another for other bytes or another token.

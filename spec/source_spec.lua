@@ -2,10 +2,11 @@
 local cjson = require "cjson"
 local host = require "sendapi.sandbox.host"
 local raising = require "spec.support.raising"
+local send_api = require "spec.support.send_api"
 local sendapi = require "sendapi"
 local support = require "spec.support.connector"
 
-local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
+local TOKEN = send_api.token
 
 --- What is given, with changes: a field `false` is left out.
 local function given(changes)
@@ -147,7 +148,7 @@ describe("a source", function()
     local message = support.message "1"
     message.colour = "red"
     assert.is_nil(client:validate("messages.create", message))
-    local ok, err = client.messages:create(support.message "1", { deadline = 0.2 })
+    local ok, err = client.messages:create(support.message "1", { deadline = 1 })
     assert.is_nil(ok)
     assert.are.equal("connection_refused", err.code)
   end)

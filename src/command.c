@@ -5,17 +5,25 @@
 
 #include "request.h"
 
+struct command *command_new(enum command_kind kind)
+{
+    struct command *command = calloc(1, sizeof *command);
+    if (command != NULL) {
+        command->kind = kind;
+        command->letters_end = &command->letters;
+    }
+    return command;
+}
+
 struct request *command_request(struct endpoint *endpoint, enum command_kind kind)
 {
     struct request *request = calloc(1, sizeof *request);
-    struct command *command = calloc(1, sizeof *command);
+    struct command *command = command_new(kind);
     if (request == NULL || command == NULL) {
         free(request);
         free(command);
         return NULL;
     }
-    command->kind = kind;
-    command->letters_end = &command->letters;
     request->verb = REQUEST_COMMAND;
     request->command = command;
     request->endpoint = endpoint;
@@ -42,8 +50,9 @@ bool command_add_letter(struct command *command, const struct store_letter *lett
     size_t action = strlen(row->action);
     size_t code = strlen(letter->code);
     size_t reason = strlen(letter->reason);
+    size_t body = row->body != NULL ? row->length : 0;
     struct command_letter *copy =
-        malloc(sizeof *copy + row->lane_length + row->length + action + code + reason + 5);
+        malloc(sizeof *copy + row->lane_length + body + action + code + reason + 5);
     if (copy == NULL) {
         return false;
     }
@@ -51,7 +60,7 @@ bool command_add_letter(struct command *command, const struct store_letter *lett
     copy->next = NULL;
     copy->letter = *letter;
     copy->letter.row.lane = put(&room, row->lane, row->lane_length);
-    copy->letter.row.body = put(&room, row->body, row->length);
+    copy->letter.row.body = row->body != NULL ? put(&room, row->body, body) : NULL;
     copy->letter.row.action = put(&room, row->action, action);
     copy->letter.code = put(&room, letter->code, code);
     copy->letter.reason = put(&room, letter->reason, reason);
@@ -78,5 +87,6 @@ void command_free(struct command *command)
         command->letters = letter->next;
         free(letter);
     }
+    free(command->filter);
     free(command);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h> /* size_t */
 #include <stdint.h> /* uint64_t */
 
+#include "dead_letters.h"
 #include "store.h"
 #include "visibility.h"
 
@@ -25,7 +26,7 @@ enum command_kind {
     COMMAND_LEAVE,   /* deliver no more for this endpoint; answered once nothing is on its way */
     COMMAND_FIGURES, /* `figures` */
     COMMAND_LETTERS, /* dead letters above `id`, at most `limit`: `letters` */
-    COMMAND_RETRY,   /* the letter `id`, or with 0 all: `count` */
+    COMMAND_RETRY,   /* the letter `id`, or with 0 all, or those of `filter`: `count` */
     COMMAND_DISCARD, /* the same */
 
     /* told */
@@ -39,13 +40,15 @@ enum command_kind {
 /* A dead letter, copied: one allocation, its texts behind it. */
 struct command_letter {
     struct command_letter *next;
-    struct store_letter letter; /* the body is terminated as well */
+    struct store_letter letter; /* the body is terminated as well, or NULL */
 };
 
 struct command {
     enum command_kind kind;
     uint64_t id;
     size_t limit;
+    struct letter_filter *filter; /* its own; may be NULL */
+    struct dead_letters work;     /* how far it is */
     struct store_figures figures;
     size_t count;
     struct command_letter *letters;
@@ -55,7 +58,13 @@ struct command {
 /* A request that carries one. NULL without memory. */
 struct request *command_request(struct endpoint *endpoint, enum command_kind kind);
 
-/* Copies a letter to the end of its list; false without memory. */
+/* To be freed by command_free; NULL without memory. */
+struct command *command_new(enum command_kind kind);
+
+/*
+ * Copies a letter to the end of its list; false without memory. One whose body is NULL is copied
+ * without it, and keeps its length.
+ */
 bool command_add_letter(struct command *command, const struct store_letter *letter);
 
 /* The caller has it: one notice less is on its way. */

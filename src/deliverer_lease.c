@@ -2,6 +2,8 @@
 
 #include "deliverer_rows.h"
 
+static const double FREE_INTERVAL = 0.04; /* seconds between two looks whether the holder is dead */
+
 void deliverer_be_troubled(struct deliverer *deliverer, const struct store_problem *problem)
 {
     if (!deliverer->is_troubled) {
@@ -53,6 +55,12 @@ static void hold_lease(struct deliverer *deliverer, double now)
     deliverer->lease_due = now + deliverer->lease_seconds / 3;
 }
 
+/* Seconds until it is asked again, having been refused. */
+static double lease_interval(const struct deliverer *deliverer)
+{
+    return deliverer->driver->frees_at_death ? FREE_INTERVAL : DELIVERER_AGAIN;
+}
+
 /* `now` is before the store was asked: the lease begins no earlier. */
 static void ask_for_lease(struct deliverer *deliverer, double now)
 {
@@ -63,7 +71,8 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
         if (deliverer->is_holder) {
             deliverer_lose_lease(deliverer, now);
         }
-        break;
+        deliverer->lease_due = now + lease_interval(deliverer);
+        return;
     case STORE_LEASE_UNKNOWN: deliverer_be_troubled(deliverer, &problem); break;
     }
     deliverer->lease_due =

@@ -4,6 +4,8 @@
 #include "command.h"
 #include "lcompat.h"
 #include "lendpoint.h"
+#include "lfilter.h"
+#include "lletter.h"
 #include "loutcome.h"
 #include "outbox.h"
 
@@ -14,44 +16,10 @@ static const char *const told[] = {"died", "paused", "resumed", "warned", "troub
 
 /* ---- answers and notices ---- */
 
-static void set_number(lua_State *L, const char *name, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
-}
-
 static void set_count(lua_State *L, const char *name, uint64_t number)
 {
     lua_pushinteger(L, (lua_Integer)number);
     lua_setfield(L, -2, name);
-}
-
-static void set_bytes(lua_State *L, const char *name, const char *bytes, size_t length)
-{
-    lua_pushlstring(L, bytes, length);
-    lua_setfield(L, -2, name);
-}
-
-static void push_letter(lua_State *L, const struct store_letter *letter)
-{
-    const struct store_row *row = &letter->row;
-    lua_newtable(L);
-    set_count(L, "id", row->id);
-    outcome_set_string(L, "action", row->action);
-    set_number(L, "time", row->time);
-    set_number(L, "died", letter->died);
-    outcome_set_string(L, "code", letter->code);
-    outcome_set_string(L, "reason", letter->reason);
-    set_count(L, "attempts", letter->attempts);
-    if (row->lane_length > 0) {
-        set_bytes(L, "lane", row->lane, row->lane_length);
-    }
-    if (row->length > 0) {
-        set_bytes(L, "body", row->body, row->length);
-    }
-    if (letter->status > 0) {
-        set_count(L, "status", (uint64_t)letter->status);
-    }
 }
 
 static void push_notice(lua_State *L, const struct request *notice)
@@ -61,19 +29,8 @@ static void push_notice(lua_State *L, const struct request *notice)
     set_count(L, "tag", notice->endpoint->settings.tag);
     outcome_set_string(L, "told", told[command->kind - COMMAND_DIED]);
     if (command->letters != NULL) {
-        push_letter(L, &command->letters->letter);
+        letter_push(L, &command->letters->letter);
         lua_setfield(L, -2, "letter");
-    }
-}
-
-static void push_figures(lua_State *L, const struct store_figures *figures)
-{
-    lua_newtable(L);
-    set_count(L, "pending", figures->pending);
-    set_count(L, "pending_bytes", figures->pending_bytes);
-    set_count(L, "dead", figures->dead);
-    if (figures->pending > 0) {
-        set_number(L, "oldest", figures->oldest);
     }
 }
 
@@ -81,7 +38,7 @@ static void push_letters(lua_State *L, const struct command_letter *letters)
 {
     lua_newtable(L);
     for (int i = 1; letters != NULL; letters = letters->next) {
-        push_letter(L, &letters->letter);
+        letter_push(L, &letters->letter);
         lua_rawseti(L, -2, i++);
     }
 }
@@ -92,7 +49,7 @@ static void push_answer(lua_State *L, const struct command *command)
     set_count(L, "count", command->count);
     push_letters(L, command->letters);
     lua_setfield(L, -2, "letters");
-    push_figures(L, &command->figures);
+    figures_push(L, &command->figures);
     lua_setfield(L, -2, "figures");
 }
 
@@ -133,17 +90,31 @@ int lcommand_take(lua_State *L, struct lengine *self, const struct request *requ
 
 /* ---- asking ---- */
 
+/* False without memory. */
+static bool set_filter(struct command *command, const struct letter_filter *filter)
+{
+    command->filter = letter_filter_copy(filter);
+    return command->filter != NULL;
+}
+
 static struct request *read_command(lua_State *L, struct endpoint *endpoint)
 {
+    struct letter_filter filter;
     int kind = luaL_checkoption(L, 3, NULL, asked);
-    lua_Number id = luaL_optnumber(L, 4, 0);
+    bool is_filtered = lua_istable(L, 4);
+    lua_Number id = is_filtered ? 0 : luaL_optnumber(L, 4, 0);
     lua_Number limit = luaL_optnumber(L, 5, OUTBOX_LETTERS);
-    struct request *request = command_request(endpoint, (enum command_kind)kind);
-    if (request != NULL) {
-        request->command->id = id > 0 ? (uint64_t)id : 0;
-        request->command->limit = limit > 0 ? (size_t)limit : 0;
-        request->submitted = clock_now();
+    if (is_filtered) {
+        filter = filter_read(L, 4);
     }
+    struct request *request = command_request(endpoint, (enum command_kind)kind);
+    if (request == NULL || (is_filtered && !set_filter(request->command, &filter))) {
+        request_free(request);
+        return NULL;
+    }
+    request->command->id = id > 0 ? (uint64_t)id : 0;
+    request->command->limit = limit > 0 ? (size_t)limit : 0;
+    request->submitted = clock_now();
     return request;
 }
 

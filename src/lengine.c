@@ -25,7 +25,8 @@
  * engine:command(endpoint, kind, id, limit) -> ticket, generation | nil, problem
  *     Asks something of the endpoint's outbox: "begin" to deliver, or "leave" (answered once nothing
  *     is on its way; nil alone: there is nothing to leave), its "figures", "letters" above `id`, at
- *     most `limit`; to "retry" or to "discard" the letter `id`, or all for 0.
+ *     most `limit`; to "retry" or to "discard" the letter `id`, or all for 0, or those that a
+ *     filter matches (lfilter.h), which stands in the id's place.
  *
  * question:again(seconds) -> boolean
  *     It is sent again after that time, and the same ticket is answered then. False when the engine

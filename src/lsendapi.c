@@ -6,11 +6,12 @@
 #include "lexchange.h"
 #include "lfile.h"
 #include "lsigner.h"
+#include "lstore.h"
 #include "ltools.h"
 #include "visibility.h"
 
 static void (*const parts[])(lua_State *) = {
-    tools_open, signer_open, file_open, encode_open, lengine_open, exchange_open,
+    tools_open, signer_open, file_open, encode_open, lengine_open, exchange_open, store_open,
 };
 
 SENDAPI_EXPORT int luaopen_sendapi_core(lua_State *L);

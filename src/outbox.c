@@ -128,7 +128,7 @@ static void step_source(struct outbox_source *source, struct moment moment)
     deliverer_step(&source->deliverer, moment);
     outbox_count_ends(source);
     if (source->waiting == NULL) {
-        outbox_run_commands(source);
+        outbox_run_commands(source, false);
     }
     outbox_publish_figures(source);
     let_leave(source);
@@ -218,7 +218,7 @@ bool outbox_is_empty(const struct outbox *outbox)
 static void close_source(struct outbox_source *source, struct moment moment)
 {
     cancel_of(source, NULL);
-    outbox_run_commands(source);
+    outbox_run_commands(source, true);
     release_leaving(source, NULL);
     outbox_detach_all(source);
     outbox_free_source(source, moment);

@@ -87,30 +87,26 @@ static bool answer_figures(struct outbox_source *source, struct command *command
     return true;
 }
 
-static bool retry_letters(struct outbox_source *source, struct command *command,
-                          struct store_problem *problem)
+/* A step of it; what was done counts though the step fails. */
+static bool settle_letters(struct outbox_source *source, struct command *command,
+                           struct store_problem *problem)
 {
     const struct outbox_store *store = source->store;
-    if (!store->driver->retry(store->store, source->name, command->id, &command->count, problem)) {
-        return false;
+    struct dead_letters *work = &command->work;
+    work->is_retry = command->kind == COMMAND_RETRY;
+    work->id = command->id;
+    work->filter = command->filter;
+    bool is_fine = dead_letters_step(store->driver, store->store, source->name, work, problem);
+    size_t count = work->count - command->count;
+    command->count = work->count;
+    source->figures.dead = minus(source->figures.dead, count);
+    if (work->is_retry) {
+        source->figures.pending += count;
+        deliverer_hear(&source->deliverer);
+    } else {
+        source->figures.discarded += count;
     }
-    source->figures.dead = minus(source->figures.dead, command->count);
-    source->figures.pending += command->count;
-    deliverer_hear(&source->deliverer);
-    return true;
-}
-
-static bool discard_letters(struct outbox_source *source, struct command *command,
-                            struct store_problem *problem)
-{
-    const struct outbox_store *store = source->store;
-    if (!store->driver->discard(store->store, source->name, command->id, &command->count,
-                                problem)) {
-        return false;
-    }
-    source->figures.dead = minus(source->figures.dead, command->count);
-    source->figures.discarded += command->count;
-    return true;
+    return is_fine;
 }
 
 static bool run_command(struct outbox_source *source, struct command *command,
@@ -128,22 +124,35 @@ static bool run_command(struct outbox_source *source, struct command *command,
     case COMMAND_FIGURES: return answer_figures(source, command, problem);
     case COMMAND_LETTERS:
         return driver->letters(store, name, command->id, limit, add_letter, command, problem);
-    case COMMAND_RETRY: return retry_letters(source, command, problem);
-    case COMMAND_DISCARD: return discard_letters(source, command, problem);
+    case COMMAND_RETRY:
+    case COMMAND_DISCARD: return settle_letters(source, command, problem);
     default: return true;
     }
 }
 
-void outbox_run_commands(struct outbox_source *source)
+static bool is_halfway(const struct command *command)
+{
+    return (command->kind == COMMAND_RETRY || command->kind == COMMAND_DISCARD) &&
+           !command->work.is_done;
+}
+
+void outbox_run_commands(struct outbox_source *source, bool is_last)
 {
     struct store_problem problem;
     while (source->asking != NULL) {
         struct request *request = source->asking;
+        bool is_fine = run_command(source, request->command, &problem);
+        bool goes_on = is_fine && is_halfway(request->command);
+        if (goes_on && !is_last) {
+            return;
+        }
         source->asking = request->next;
-        if (run_command(source, request->command, &problem)) {
-            outbox_hand_out(source->outbox, request);
-        } else {
+        if (!is_fine) {
             outbox_fail_to_store(source->outbox, request, &problem);
+        } else if (goes_on) {
+            outbox_hand_back(source->outbox, request, FAILURE_CLOSED, NULL);
+        } else {
+            outbox_hand_out(source->outbox, request);
         }
     }
     source->asking_last = &source->asking;

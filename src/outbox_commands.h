@@ -19,8 +19,11 @@ void outbox_count_ends(struct outbox_source *source);
 /* Tells the figures to the source's endpoints. */
 void outbox_publish_figures(struct outbox_source *source);
 
-/* Answers all that is asked. */
-void outbox_run_commands(struct outbox_source *source);
+/*
+ * Answers all that is asked; what needs further steps stays for the next time, and what is asked
+ * behind it, unless there is none: then it ends as FAILURE_CLOSED.
+ */
+void outbox_run_commands(struct outbox_source *source, bool is_last);
 
 SENDAPI_HIDDEN_END
 

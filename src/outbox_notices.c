@@ -60,7 +60,7 @@ static void hear_death(void *context, const struct store_letter *letter)
     struct outbox_source *source = context;
     struct request *notice = new_notice(source, COMMAND_DIED);
     struct store_letter shown = *letter;
-    shown.row.length = 0; /* that many bodies need not be in memory */
+    shown.row.body = NULL; /* that many bodies need not be in memory */
     if (notice != NULL && !command_add_letter(notice->command, &shown)) {
         (void)atomic_fetch_sub(&notice->endpoint->notices, 1);
         request_free(notice);

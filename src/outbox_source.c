@@ -39,6 +39,15 @@ static struct outbox_store *store_for(struct outbox *outbox, const struct endpoi
     return store;
 }
 
+static void use_store(struct outbox_source *source)
+{
+    const struct outbox_store *store = source->store;
+    source->deliverer.store = store->store;
+    if (store->store != NULL && store->driver->lease_seconds != NULL) {
+        source->deliverer.lease_seconds = store->driver->lease_seconds(store->store);
+    }
+}
+
 static struct outbox_source *new_source(struct outbox *outbox, struct outbox_store *store,
                                         const char *name)
 {
@@ -56,7 +65,7 @@ static struct outbox_source *new_source(struct outbox *outbox, struct outbox_sto
     source->waiting_last = &source->waiting;
     source->asking_last = &source->asking;
     deliverer_init(&source->deliverer, store->driver, copy, LEASE, outbox->scheduler, &ears);
-    source->deliverer.store = store->store;
+    use_store(source);
     source->next = store->sources;
     store->sources = source;
     return source;
@@ -167,7 +176,7 @@ void outbox_open_store(struct outbox *outbox, struct outbox_store *store, struct
     store->idle_due = moment.now + OUTBOX_IDLE;
     tell_whether_open(store);
     for (struct outbox_source *source = store->sources; source != NULL; source = source->next) {
-        source->deliverer.store = store->store;
+        use_store(source);
     }
 }
 

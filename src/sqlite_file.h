@@ -51,6 +51,7 @@ struct sqlite_file {
     char *lock_path; /* beside it: -lock */
     char *wal_path;
     bool is_process_only;
+    bool must_exist;
     bool is_dirty;    /* written since `idle` had nothing more to do */
     bool is_doubtful; /* what was undone is in the WAL, whole: who recovers it takes it for done */
     int wal_pages;

@@ -47,7 +47,8 @@ static enum verdict connect(struct sqlite_file *file, struct store_problem *prob
 {
     struct stat status;
     bool is_new = stat(file->path, &status) != 0;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (file->must_exist ? 0 : SQLITE_OPEN_CREATE);
     int code = sqlite3_open_v2(file->path, &file->db, flags, NULL);
     if (file->db != NULL) {
         (void)sqlite3_extended_result_codes(file->db, 1);
@@ -99,7 +100,8 @@ static enum verdict identify(struct sqlite_file *file, int versions, int *versio
     if (code != SQLITE_OK) {
         return unreadable(file, code, problem);
     }
-    if (application != SQLITE_FILE_APPLICATION && (application != 0 || tables > 0)) {
+    if (application != SQLITE_FILE_APPLICATION &&
+        (application != 0 || tables > 0 || file->must_exist)) {
         return is_foreign(file, problem);
     }
     if (*version < 0 || *version > versions) {
@@ -294,6 +296,25 @@ bool sqlite_file_check(const char *path, struct store_problem *problem)
     return is_fine;
 }
 
+/* What must exist has a lock file, too: a file of something else does not get one. */
+static bool check_existence(const struct sqlite_file *file, bool is_there,
+                            struct store_problem *problem)
+{
+    struct stat status;
+    if (!file->must_exist) {
+        return true;
+    }
+    if (!is_there) {
+        return sqlite_file_problem(problem, STORE_UNAVAILABLE, "there is no outbox (%.256s)",
+                                   file->path);
+    }
+    return stat(file->lock_path, &status) == 0 ||
+           sqlite_file_problem(problem, STORE_UNAVAILABLE,
+                               "the file is not in use as an outbox: there is no lock file beside "
+                               "it (%.256s)",
+                               file->lock_path);
+}
+
 static bool prepare(struct sqlite_file *file, const struct store_settings *settings,
                     struct store_problem *problem)
 {
@@ -305,7 +326,7 @@ static bool prepare(struct sqlite_file *file, const struct store_settings *setti
     if (file->path == NULL || !set_up(file, file->path)) {
         return sqlite_file_system(problem, "the outbox cannot be opened", settings->path);
     }
-    if (!check_place(file, settings, problem)) {
+    if (!check_place(file, settings, problem) || !check_existence(file, is_there, problem)) {
         return false;
     }
     file->locks = file_locks_open(file->lock_path);
@@ -329,7 +350,8 @@ static bool open_locked(struct sqlite_file *file, const struct store_settings *s
                                    file->path);
     }
     enum verdict verdict = inspect(file, is_first, steps, versions, problem);
-    if (verdict == DAMAGED && is_first && sqlite_damage_put_aside(file, settings, problem)) {
+    if (verdict == DAMAGED && is_first && !file->must_exist &&
+        sqlite_damage_put_aside(file, settings, problem)) {
         verdict = inspect(file, is_first, steps, versions, problem);
     }
     if (verdict != SOUND) {
@@ -345,6 +367,7 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
                       const char *const *steps, int versions, struct store_problem *problem)
 {
     *file = (struct sqlite_file){.is_process_only = settings->is_process_only,
+                                 .must_exist = settings->must_exist,
                                  .is_dirty = true,
                                  .wal_limit = SQLITE_FILE_WAL_PAGES,
                                  .generation = fork_gate_generation()};

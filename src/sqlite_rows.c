@@ -34,7 +34,9 @@ static const char *const sql[STATEMENTS] = {
                              " WHERE id > ?1 AND id <= ?2 AND body IS NULL)",
     [FIGURES] = "SELECT pending, bytes, dead, coalesce((SELECT time FROM pending AS row"
                 "  WHERE row.id > source.id << 43 AND row.id < (source.id + 1) << 43"
-                "  ORDER BY row.id LIMIT 1), 0) FROM source WHERE name = ?1",
+                "  ORDER BY row.id LIMIT 1), 0), coalesce((SELECT id FROM letter"
+                "  WHERE letter.id > source.id << 43 AND letter.id < (source.id + 1) << 43"
+                "  ORDER BY letter.id DESC LIMIT 1), 0) FROM source WHERE name = ?1",
     [VERSION] = "PRAGMA data_version",
 };
 

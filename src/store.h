@@ -61,7 +61,8 @@ struct store_problem {
 struct store_settings {
     const char *path;     /* of the file, or the url of the server */
     bool is_process_only; /* durability = "process": survives the process, not the machine */
-    double lease_seconds; /* for stores whose leases run out; 10 unless said otherwise */
+    bool must_exist;      /* opening makes nothing, and puts nothing damaged aside */
+    double lease_seconds; /* for stores whose leases run out, unless the path says otherwise */
     const char *owner;    /* tells this engine from all others, on all machines: random */
     void (*warn)(void *context, const char *sentence); /* while opening; may be NULL */
     void *warn_context;
@@ -102,7 +103,8 @@ struct store_figures {
     uint64_t pending;
     uint64_t pending_bytes;
     uint64_t dead;
-    double oldest; /* when the oldest pending row was accepted; 0: there is none */
+    double oldest;   /* when the oldest pending row was accepted; 0: there is none */
+    uint64_t newest; /* the highest id of a dead letter; 0: there is none */
 };
 
 enum store_lease {
@@ -126,7 +128,10 @@ struct store_driver {
      */
     bool (*check)(const char *path, struct store_problem *problem);
 
-    /* NULL with a problem. Makes what is not there yet; migrates what is older. */
+    /*
+     * NULL with a problem. Makes what is not there yet, unless it must exist; migrates what is
+     * older.
+     */
     struct store *(*open)(const struct store_settings *settings, struct store_problem *problem);
 
     /* Gives back its leases. In a child of the process that opened it, `abandon` instead. */
@@ -147,6 +152,12 @@ struct store_driver {
     enum store_lease (*lease)(struct store *store, const char *source,
                               struct store_problem *problem);
     void (*release)(struct store *store, const char *source);
+
+    /* How long its leases are; NULL: as the settings said. */
+    double (*lease_seconds)(const struct store *store);
+
+    /* Whether a lease is free as soon as its holder is dead, and cheap to ask for. */
+    bool frees_at_death;
 
     /*
      * Visits pending rows with ids above `after`, ascending, at most `count` of them and about

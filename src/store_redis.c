@@ -218,6 +218,11 @@ static void redis_release(struct store *store, const char *source)
     }
 }
 
+static double redis_lease_seconds(const struct store *store)
+{
+    return (double)store->lease_ms / 1000;
+}
+
 /* ---- what is ended ---- */
 
 static void add_end(struct redis_command *command, const struct store_end *end)
@@ -396,6 +401,7 @@ static bool set_up(struct store *store, const struct store_settings *settings,
                    const struct redis_url *url, struct store_problem *problem)
 {
     double lease = settings->lease_seconds > 0 ? settings->lease_seconds : 10;
+    lease = url->lease > 0 ? url->lease : lease;
     store->lease_ms = lease > 0.001 && lease < 1e6 ? (uint64_t)(lease * 1000) : 10000;
     store->mark = make_mark(settings->owner);
     store->owner = strdup(settings->owner);
@@ -442,6 +448,7 @@ const struct store_driver store_redis = {
     .append = redis_append,
     .lease = redis_lease,
     .release = redis_release,
+    .lease_seconds = redis_lease_seconds,
     .next = redis_next,
     .end = redis_end,
     .version = redis_version,

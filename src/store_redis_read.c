@@ -172,11 +172,12 @@ bool redis_letters(struct store *store, const char *source, uint64_t after, size
 static bool read_figures(const redisReply *reply, struct store_figures *figures)
 {
     uint64_t oldest;
-    if (!redis_reply_is_strings(reply, 4) ||
+    if (!redis_reply_is_strings(reply, 5) ||
         !redis_reply_number(reply->element[0], &figures->pending) ||
         !redis_reply_number(reply->element[1], &figures->pending_bytes) ||
         !redis_reply_number(reply->element[2], &figures->dead) ||
-        !redis_reply_number(reply->element[3], &oldest)) {
+        !redis_reply_number(reply->element[3], &oldest) ||
+        !redis_reply_number(reply->element[4], &figures->newest)) {
         return false;
     }
     figures->oldest = redis_seconds(oldest);

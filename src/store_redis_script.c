@@ -250,7 +250,7 @@ static const char *const own[REDIS_SCRIPTS] = {
                       "call('HDEL', letters, ARGV[1])\n"
                       "return call('ZREM', dead, ARGV[1])\n",
 
-    /* -> pending rows, their bytes, letters, time of the oldest row */
+    /* -> pending rows, their bytes, letters, time of the oldest row, highest id of a letter */
     [REDIS_FIGURES] =
         "local there, time = call('XLEN', pending), nil\n"
         "local entry = call('XRANGE', pending, '-', '+', 'COUNT', 1)[1]\n"
@@ -260,7 +260,8 @@ static const char *const own[REDIS_SCRIPTS] = {
         "  time = row[4]\n"
         "end\n"
         "local bytes = there > 0 and math.max(0, call('HGET', state, 'bytes') or 0) or 0\n"
-        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), time or '0' }\n",
+        "local newest = call('ZREVRANGE', dead, 0, 0)[1] or '0'\n"
+        "return { whole(there), whole(bytes), whole(call('ZCARD', dead)), time or '0', newest }\n",
 };
 
 char *redis_script_text(enum redis_script script)

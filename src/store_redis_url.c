@@ -134,14 +134,18 @@ static bool read_option(struct redis_url *url, const char *text, size_t length,
         return read_seconds(value, rest, &url->timeout) ||
                fail(problem, "the timeout of the outbox's url is not 0.01 to 60 seconds");
     }
+    if (name == 5 && memcmp(text, "lease", name) == 0) {
+        return (read_seconds(value, rest, &url->lease) && url->lease >= 1) ||
+               fail(problem, "the lease of the outbox's url is not 1 to 60 seconds");
+    }
     if (name == 2 && memcmp(text, "db", name) == 0 && url->is_unix) {
         return read_whole(value, rest, 999999, &url->db) ||
                fail(problem, "the db of the outbox's url is not a number");
     }
-    return fail(problem, url->is_unix ? "the outbox's url has an option that is not db, prefix or "
-                                        "timeout"
-                                      : "the outbox's url has an option that is not prefix or "
-                                        "timeout");
+    return fail(problem, url->is_unix ? "the outbox's url has an option that is not db, lease, "
+                                        "prefix or timeout"
+                                      : "the outbox's url has an option that is not lease, prefix "
+                                        "or timeout");
 }
 
 static bool read_options(struct redis_url *url, const char *text, struct store_problem *problem)

@@ -2,10 +2,12 @@
 #define SENDAPI_STORE_REDIS_URL_H
 
 /*
- * redis://[[user]:password@]host[:port][/db][?prefix=…&timeout=…]
- * redis+unix://[[user]:password@]/path[?db=…&prefix=…&timeout=…]
+ * redis://[[user]:password@]host[:port][/db][?lease=…&prefix=…&timeout=…]
+ * redis+unix://[[user]:password@]/path[?db=…&lease=…&prefix=…&timeout=…]
  *
  * Percent-encoded where need be. Without: port 6379, db 0, prefix "sendapi:", timeout 2 (seconds).
+ * `lease` is the time, of 1 to 60 seconds, within which another process delivers for one that died;
+ * it is better above the timeout.
  */
 
 #include <stdbool.h>
@@ -24,6 +26,7 @@ struct redis_url {
     char password[512];
     char prefix[64];
     double timeout;
+    double lease;    /* 0: not said */
     char place[300]; /* for people: host:port/db, without user and password */
 };
 

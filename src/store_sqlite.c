@@ -481,6 +481,7 @@ static bool figures(struct store *store, const char *source, struct store_figure
         figures->pending_bytes = (uint64_t)sqlite3_column_int64(statement, 1);
         figures->dead = (uint64_t)sqlite3_column_int64(statement, 2);
         figures->oldest = sqlite3_column_double(statement, 3);
+        figures->newest = sqlite_rows_id(sqlite3_column_int64(statement, 4));
     }
     return leave((is_bound && sqlite_rows_ended(statement)) ||
                  sqlite_file_failed(&store->file, problem));
@@ -559,6 +560,7 @@ const struct store_driver store_sqlite = {
     .append = append,
     .lease = lease,
     .release = release,
+    .frees_at_death = true,
     .next = next,
     .end = end,
     .version = version,

@@ -13,6 +13,7 @@ local client = sendapi.client(
   "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3",
   {
     runtime = "tick",
+    outbox = os.getenv "SENDAPI_OUTBOX", -- a path: what is stored there counts as delivered
     log = function(level, message)
       print("log", level, message)
     end,

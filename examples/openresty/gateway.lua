@@ -2,8 +2,9 @@
 --- A gateway between a web chat and Engage Digital, in nginx (nginx.conf beside this file).
 --
 --   POST /chat     {"thread": "42", "author": {"id": "7", "name": "Ann"}, "text": "Hello"}
---                  answers when the message is delivered, or says why it is not. `id` may be given:
---                  whoever sends again what was not answered gives the same one.
+--                  answers when the message is delivered, or says why it is not; with an outbox,
+--                  when it is stored there. `id` may be given: whoever sends again what was not
+--                  answered gives the same one.
 --   POST /typing   {"thread": "42", "text": "Hel"}, or without `text` when the typing stopped;
 --                  answers at once
 --   GET  /metrics  the figures, for Prometheus
@@ -25,6 +26,7 @@ function M.load()
   client = sendapi.client(source_id, token, {
     deadline = 10, -- seconds, with all attempts: a visitor waits no longer
     connections = 64,
+    outbox = os.getenv "SENDAPI_OUTBOX", -- a path: what was answered outlives crashes and outages
   })
 end
 
@@ -62,6 +64,7 @@ local status_by_code = {
   request_too_large = 413,
   timeout = 504,
   queue_full = 503,
+  storage = 503,
   closed = 503,
   no_memory = 503,
 }
@@ -83,12 +86,12 @@ local field_names = {
   ["params.author.screenname"] = "author.name",
 }
 
---- Says why a message was not delivered. What is wrong with the source is for the log, not for
--- visitors.
+--- Says why a message was not delivered. What is wrong with the source, or with the outbox, is for
+-- the log, not for visitors.
 local function explain_failure(err)
   local status = status_by_code[err.code] or status_by_class[err.class] or 500
-  if err.class == "source" then
-    ngx.log(ngx.ERR, "the source is not set up well: ", err)
+  if err.class == "source" or err.code == "storage" then
+    ngx.log(ngx.ERR, "the gateway is not set up well: ", err)
     return refuse(status, err.code, "the gateway cannot deliver now")
   end
   if status == 503 or status == 429 then

@@ -118,6 +118,10 @@ function Client:stats()
 end
 
 --- The client's outbox (the option `outbox`): what is pending there, and the dead letters.
+--
+-- What is pending is delivered from when the client was made, of one that was made before a fork
+-- from the process's first call: in nginx, of a client made in init_by_lua, `client:outbox()` in
+-- init_worker_by_lua is that call, and no request need come.
 ---@return sendapi.Outbox
 function Client:outbox()
   local state = state_of(self, "outbox")

@@ -27,6 +27,7 @@ local M = {}
 
 local engine
 local entries, callbacks = {}, {} -- by ticket
+local early = {} -- by ticket: the outcome of what a finalizer or a hook took before it was expected
 local due_clients = {} -- the states that have something in `due` -> whether `each_due` shall tell
 local generation = 0 -- of forks, as the core counts them
 local by_tag = setmetatable({}, { __mode = "v" }) -- clients, as the core's notices name them
@@ -57,7 +58,7 @@ local function forget_all()
     while queue.pop(client.due) do -- luacheck: ignore
     end
   end
-  entries, callbacks, due_clients = {}, {}, {}
+  entries, callbacks, early, due_clients = {}, {}, {}, {}
 end
 
 local function follow_fork(now)
@@ -67,21 +68,18 @@ local function follow_fork(now)
   end
 end
 
---- Notes what the core has accepted.
----@param ticket integer
----@param now integer    the generation that came with it
----@param entry table    a waiting call's own, or one that is shared
----@param callback function|nil
-function M.expect(ticket, now, entry, callback)
-  follow_fork(now)
-  entries[ticket], callbacks[ticket] = entry, callback
-end
-
 --- Forgets what was under way before a fork, if there was one. `expect` does so too.
 function M.forsake_parent()
   if engine then
     follow_fork(engine:forsake())
   end
+end
+
+--- A number that is another in a child process, once something was sent or asked in its parent.
+---@return integer
+function M.generation()
+  M.forsake_parent()
+  return generation
 end
 
 --- How many notices of a client are due: `notices` has their places in `due`.
@@ -202,6 +200,22 @@ local function deliver(entry, callback, failure, answer, polling)
   return false
 end
 
+--- Notes what the core has accepted.
+---@param ticket integer
+---@param now integer    the generation that came with it
+---@param entry table    a waiting call's own, or one that is shared
+---@param callback function|nil
+function M.expect(ticket, now, entry, callback)
+  follow_fork(now)
+  local outcome = early[ticket]
+  if outcome then
+    early[ticket] = nil
+    deliver(entry, callback, outcome.failure, outcome.answer)
+  else
+    entries[ticket], callbacks[ticket] = entry, callback
+  end
+end
+
 --- Asks the client's `retry` function. Whatever it answers but a number of seconds means "no".
 local function ask(entry, failure)
   if entry.client.ended or entry.client.cancelled then
@@ -250,10 +264,11 @@ function M.collect_one(polling)
     question, answer = nil, question
   end
   local entry, callback = entries[ticket], callbacks[ticket]
-  if not entry then -- a hook (Ctrl-C) ended its call before anybody could wait for it
+  if not entry then -- not expected yet; or never, when a hook (Ctrl-C) has ended its call
     if question then
       question:release()
     end
+    early[ticket] = { failure = failure, answer = answer }
     return true
   end
   if question and is_made_again(entry, failure, question) then

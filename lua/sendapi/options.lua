@@ -102,12 +102,14 @@ local list = {
   {
     name = "on_dead",
     type = "function",
-    sentence = "`(letter)`: the outbox gave a message up; called as callbacks are",
+    sentence = "`(letter)`: the outbox gave a message up; called as callbacks are, in nginx and "
+      .. "under luv though no call be under way, elsewhere then by `poll`",
   },
   {
     name = "on_pause",
     type = "function",
-    sentence = "`(err)`: the outbox waits, for the source is at fault; `(nil)`: it goes on",
+    sentence = "`(err)`: the outbox waits, for the source is at fault; `(nil)`: it goes on; called "
+      .. "like `on_dead`",
   },
   {
     name = "max_pending",

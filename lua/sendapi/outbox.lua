@@ -2,11 +2,11 @@
 --
 -- The core stores and delivers (outbox.c); here is what chooses the store, asks it, and hears what
 -- it tells.
-local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local errors = require "sendapi.error"
-local options = require "sendapi.options"
+local letter_filter = require "sendapi.letter_filter"
 local runtime = require "sendapi.runtime"
+local store = require "sendapi.store"
 
 local M = {}
 
@@ -22,6 +22,7 @@ local MOST_ID = 9000000000000000
 ---@field status integer?  HTTP, when there was an answer
 ---@field attempts integer
 ---@field time number      when it was accepted, in seconds since 1970
+---@field bytes integer    of its body
 ---@field died number      when it was given up
 ---@field lane string?     the conversation's key
 ---@field body string?     the request's JSON; `on_dead` is not given it
@@ -42,10 +43,11 @@ local MOST_ID = 9000000000000000
 -- `maxmemory-policy noeviction` keep the promise; the log is warned of anything else. A failover
 -- to a replica may lose what was confirmed, since replication does not wait. Its urls:
 --
---     redis://[[user]:password@]host[:port][/db][?prefix=...&timeout=...]
---     redis+unix://[[user]:password@]/path[?db=...&prefix=...&timeout=...]
+--     redis://[[user]:password@]host[:port][/db][?lease=...&prefix=...&timeout=...]
+--     redis+unix://[[user]:password@]/path[?db=...&lease=...&prefix=...&timeout=...]
 --
--- percent-encoded where need be; port 6379, db 0, prefix "sendapi:" and 2 seconds unless given.
+-- percent-encoded where need be; port 6379, db 0, a lease of 10 seconds, prefix "sendapi:" and a
+-- timeout of 2 seconds unless given.
 --
 -- Any number of clients, processes and, with Redis, machines append to one outbox. One process at
 -- a time delivers a source, and another once it ends: at once with a file, within 10 s with
@@ -59,67 +61,31 @@ Outbox.__name = "sendapi.Outbox"
 
 local private = setmetatable({}, { __mode = "k" }) -- the client's state, by outbox
 
-local URLS = { redis = true, ["redis+unix"] = true, rediss = true }
-
---- The name of the store that a place is for, or nil and why there is none. Of what may be a url
--- the scheme alone is quoted: a password may stand behind it.
-local function store_of(place)
-  local scheme = place:match "^(%a[%w+.-]*)://"
-  if URLS[scheme] then
-    return "redis"
-  elseif scheme or place:find "^[Rr][Ee][Dd][Ii][Ss][%w+]*[:/]/" or place:find "^file:" then
-    return nil,
-      ("expected a path, or a url that begins with redis:// or redis+unix://, got '%s'"):format(
-        options.printable(scheme and scheme .. "://..." or place:match "^%a+" .. "...")
-      )
-  elseif place == ":memory:" then
-    return nil, "what is in memory only survives nothing: expected the path of a file"
-  end
-  return "sqlite"
-end
-
-local HEADERS = { sqlite = "libsqlite3-dev", redis = "libhiredis-dev" }
-
---- What Lua says, in a line, but for all the places where it looked.
-local function lacks(name, reason)
-  reason = (reason:match "^module '[%w.]+' not found" or reason):gsub("%s+", " ")
-  return ("option 'outbox': there is no store for %s, which is built where there is %s: %s"):format(
-    name,
-    HEADERS[name],
-    reason
-  )
-end
-
 --- The driver that keeps what the option `outbox` names; or nil, and why there is none.
 ---@param place string a path, or a url
 ---@return userdata|nil driver
 ---@return string|nil message without a password
 function M.driver(place)
-  local name, message = store_of(place)
-  if not name then
-    return nil, "option 'outbox': " .. message
-  end
-  local found, driver = pcall(require, "sendapi.store." .. name)
-  if not found then
-    return nil, lacks(name, tostring(driver))
-  end
-  message = core.check_store(driver, place)
-  if message then
-    return nil, "option 'outbox': " .. message
-  end
-  return driver
+  local driver, message = store.driver(place)
+  return driver, message and "option 'outbox': " .. message
 end
 
---- Nginx's master makes clients before it forks: its workers begin with their first calls.
+--- Nginx's master makes clients before it forks: its workers begin with `of`, or a first call.
 local function is_before_fork()
   local ngx = rawget(_G, "ngx")
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.get_phase() == "init"
 end
 
---- Delivers what is pending from now on, though nothing be sent.
+--- Delivers what is pending from now on, though nothing be sent, and hears what is told of it.
 function M.begin(client)
-  if not is_before_fork() then
-    engine.get():command(client.endpoint, "begin")
+  if is_before_fork() then
+    return
+  end
+  client.begun = engine.generation()
+  engine.get():command(client.endpoint, "begin")
+  local host = runtime.choose(client.options.runtime, false)
+  if host.listen then
+    host.listen()
   end
 end
 
@@ -255,40 +221,57 @@ function Outbox:dead(page, callback)
   return answer, err
 end
 
---- Makes a letter pending again, behind what is; or all of them.
----@param id integer|nil a letter's; nil: all
+--- What the core takes for a letter's id, or for a filter; or nil, and what is wrong.
+local function chosen(which)
+  if type(which) == "table" then
+    return letter_filter.read(which)
+  elseif is_whole(which, 1) then
+    return which
+  end
+  return nil, "expected a letter's id or a filter"
+end
+
+--- Makes a letter pending again, behind what is; or those that a filter matches, or all of them.
+-- What dies again meanwhile is not tried once more. With an error some may be pending already.
+---@param which integer|sendapi.LetterFilter|nil a letter's id, or a filter; nil: all
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
 ---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:retry(id, callback)
-  if type(id) == "function" then
-    id, callback = nil, id
+function Outbox:retry(which, callback)
+  if type(which) == "function" then
+    which, callback = nil, which
   end
-  if id ~= nil and not is_whole(id, 1) then
-    error("retry: expected a letter's id or nothing", 2)
+  local id, message = chosen(which == nil and {} or which)
+  if not id then
+    error("retry: " .. message, 2)
   end
   local answer, err =
     run(self, "retry", { kind = "retry", id = id, convert = count_of }, callback)
   return answer, err
 end
 
---- Forgets a letter.
----@param id integer
+--- Forgets a letter, or those that a filter matches.
+---@param which integer|sendapi.LetterFilter
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
----@return integer|nil count 1, or 0 when there is none of that id
+---@return integer|nil count how many there were
 ---@return sendapi.Error|nil err
-function Outbox:discard(id, callback)
-  if not is_whole(id, 1) then
-    error("discard: expected a letter's id", 2)
+function Outbox:discard(which, callback)
+  local id, message = chosen(which)
+  if not id then
+    error("discard: " .. message, 2)
   end
   local answer, err =
     run(self, "discard", { kind = "discard", id = id, convert = count_of }, callback)
   return answer, err
 end
 
---- The outbox of a client that has one.
+--- The outbox of a client that has one. In a process that the client was not made in, the delivery
+-- begins.
 ---@return sendapi.Outbox
 function M.of(client)
+  if client.begun ~= engine.generation() then
+    M.begin(client)
+  end
   if not client.outbox then
     client.outbox = setmetatable({}, Outbox)
     private[client.outbox] = client

@@ -23,6 +23,7 @@ struct memory_row {
     char code[STORE_CODE]; /* of a letter */
     char reason[STORE_REASON];
     unsigned attempts;
+    double died;
     bool is_dead;
 };
 
@@ -232,6 +233,7 @@ static inline bool memory_end(struct store *store, const char *source, const str
         } else {
             row->is_dead = true;
             row->attempts = ends[i].attempts;
+            row->died = ends[i].time;
             (void)snprintf(row->code, sizeof row->code, "%s", ends[i].code);
             (void)snprintf(row->reason, sizeof row->reason, "%s", ends[i].reason);
         }
@@ -260,6 +262,7 @@ static inline bool memory_figures(struct store *store, const char *source,
     for (size_t i = 0; i < kept.count; i++) {
         const struct memory_row *row = &kept.rows[i];
         figures->dead += row->is_dead;
+        figures->newest = row->is_dead ? row->id : figures->newest;
         figures->pending += !row->is_dead;
         if (!row->is_dead && figures->oldest == 0) {
             figures->oldest = row->time;
@@ -281,7 +284,8 @@ static inline bool memory_letters(struct store *store, const char *source, uint6
             const struct store_letter letter = {.row = memory_row_of(row),
                                                 .code = row->code,
                                                 .reason = row->reason,
-                                                .attempts = row->attempts};
+                                                .attempts = row->attempts,
+                                                .died = row->died};
             count--;
             if (!visit(context, &letter)) {
                 return true;
@@ -351,7 +355,7 @@ static inline void memory_idle(struct store *store)
     kept.idles++;
 }
 
-static const struct store_driver memory_driver = {
+static struct store_driver memory_driver = {
     .name = "memory",
     .open = memory_open,
     .close = memory_close,

@@ -5,6 +5,7 @@
 
 #include "outbox.h"
 
+#include <math.h> /* INFINITY */
 #include <stdio.h>
 
 #include "check.h"
@@ -42,6 +43,7 @@ static struct {
     unsigned arrivals;
     unsigned requests;
     double latency;
+    size_t most_at_once; /* on their way */
     unsigned bad;        /* this message is refused */
     unsigned failing;    /* the messages up to this one are answered by a 500 */
     bool is_down;        /* no connection */
@@ -275,6 +277,8 @@ static void step(struct process *process)
     if (!is_first) {
         outbox_step(&process->outbox, moment());
     }
+    server.most_at_once =
+        process->count > server.most_at_once ? process->count : server.most_at_once;
     judge_overlap();
     finish_transfers(process);
     take_finished(process);
@@ -373,6 +377,13 @@ static struct request *new_message(struct process *process, unsigned number, uns
 static void send_message(struct process *process, unsigned number)
 {
     accept(process, new_message(process, number, 1 + number % LANES));
+}
+
+static void send_messages(unsigned from, unsigned to)
+{
+    for (unsigned number = from; number <= to; number++) {
+        send_message(&processes[0], number);
+    }
 }
 
 /* ---- the judge ---- */
@@ -708,23 +719,112 @@ static void an_old_row_has_its_time_all_the_same(void)
     end();
 }
 
-static void an_outage_is_drained_without_a_burst(void)
+static const double DAY = 86400;
+
+/* The time of day is set; what was accepted before and after it is delivered once the server is
+ * back. */
+static void check_jump(double days, bool is_pause)
+{
+    CHECK_NOTE("%g days, pause %d", days, is_pause);
+    begin();
+    server.token = is_pause ? "another" : "token";
+    server.is_down = !is_pause;
+    send_messages(1, 30);
+    run(60);
+    jump = days * DAY;
+    send_messages(31, 60);
+    run(3600);
+    jump = 0;
+    send_messages(61, 90);
+    run(3600);
+    CHECK_INT(notices[COMMAND_DIED], 0);
+    CHECK_INT(notices[COMMAND_PAUSED], is_pause);
+    CHECK_SIZE(count_rows(false), 90);
+    server.token = "token";
+    server.is_down = false;
+    run(is_pause ? 61 : 301);
+    CHECK_INT(server.arrivals, 90);
+    CHECK_INT(judge(90), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+static void the_time_of_day_may_be_set(void)
+{
+    static const double days[] = {0.5, 4, 3650, -0.5, -4, -3650};
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        check_jump(days[i], false);
+        check_jump(days[i], true);
+    }
+    CHECK_NOTE("%s", "");
+}
+
+/* Its time is in the future, and does not keep it for ever. */
+static void a_row_of_tomorrow_is_given_up_as_others_are(void)
 {
     begin();
     server.is_down = true;
+    jump = 3650 * DAY;
+    send_message(&processes[0], 1);
+    run(1);
+    die(&processes[0], false);
+    jump = 0;
+    start(&processes[0], "token");
+    run(DELIVERER_GIVE_UP - 400);
+    CHECK_SIZE(count_rows(false), 1);
+    run(500);
+    CHECK_SIZE(count_rows(true), 1);
+    end();
+}
+
+/* A dead source gets its tokens' worth of attempts, then a probe a second, one at a time. */
+static void live_through_outage(unsigned tokens, unsigned seconds)
+{
+    unsigned before = server.requests;
+    server.is_down = true;
+    run(20);
+    CHECK(server.requests - before <= tokens + CONNECTIONS + 2 * 20);
+    server.most_at_once = 0;
+    for (unsigned past = 20; past < seconds; past += 10) {
+        before = server.requests;
+        run(10);
+        CHECK(server.requests - before <= 20);
+    }
+    CHECK(server.most_at_once <= 1);
+    server.is_down = false;
+}
+
+/* The first answer is a probe's; until then nothing else goes. */
+static void come_back(void)
+{
+    unsigned before = server.requests;
+    while (server.requests == before) {
+        run(0.001);
+        CHECK(processes[0].count <= 1);
+    }
+}
+
+static void an_outage_is_drained_without_a_burst(void)
+{
+    begin();
     for (unsigned i = 1; i <= 10000; i++) {
         send_message(&processes[0], i);
     }
-    run(600);
+    live_through_outage(RETRY_TOKENS, 600);
     CHECK_SIZE(count_rows(false), 10000);
-    CHECK(server.requests < 16 + 2 * 600); /* the bucket, then a probe a second */
-    server.is_down = false;
     unsigned before = server.requests;
+    come_back();
     run(2);
-    CHECK(processes[0].count <= CONNECTIONS);
+    CHECK(server.arrivals > 100 && server.arrivals < 9000);
+    CHECK(server.most_at_once <= CONNECTIONS);
+    CHECK_INT(server.requests - before, server.arrivals);
+    live_through_outage(RETRY_TOKENS, 120); /* once more, in the midst of it */
+    before = server.requests - server.arrivals;
+    come_back();
     run(400);
     CHECK_INT(server.arrivals, 10000);
-    CHECK_INT(server.requests - before, 10000);
+    CHECK_INT(server.requests - before, 10000); /* nothing fails any more */
+    CHECK(server.most_at_once <= CONNECTIONS);
     CHECK_INT(judge(10000), 0);
     CHECK_SIZE(kept.count, 0);
     end();
@@ -779,6 +879,21 @@ static void a_killed_deliverer_is_replaced(void)
     CHECK(judge(500) < on_way + DELIVERER_ENDS);
     CHECK(!server.is_overlapping);
     end();
+}
+
+static void a_dead_holder_of_a_file_lock_is_replaced_at_once(void)
+{
+    memory_driver.frees_at_death = true;
+    begin();
+    run(1);
+    start(&processes[1], "token");
+    run(1.3);
+    die(&processes[0], true);
+    memset(kept.holder, 0, sizeof kept.holder); /* the system frees it */
+    run(0.05);
+    CHECK(kept.holder[0] != '\0');
+    end();
+    memory_driver.frees_at_death = false;
 }
 
 static void a_stalled_deliverer_is_fenced(void)
@@ -903,6 +1018,68 @@ static void letters_are_listed_retried_and_discarded(void)
     end();
 }
 
+/* Letters in the store, every other one of them with the code. */
+static void keep_letters(unsigned count, const char *code)
+{
+    struct store_problem problem;
+    for (unsigned i = 1; i <= count; i++) {
+        char body[MEMORY_TEXT];
+        (void)snprintf(body, sizeof body, "%u", i);
+        struct store_row row = {.lane = "", .body = body, .length = strlen(body), .time = EPOCH};
+        CHECK(memory_append(NULL, "source", &row, 1, &problem));
+        struct memory_row *last = &kept.rows[kept.count - 1];
+        last->is_dead = true;
+        (void)snprintf(last->code, sizeof last->code, "%s", i % 2 == 0 ? code : "expired");
+    }
+}
+
+static struct request *filtered(enum command_kind kind, const char *code)
+{
+    struct request *request = command(processes[0].endpoint, kind);
+    request->command->filter = letter_filter_copy(
+        &(struct letter_filter){.code = code, .after = -INFINITY, .before = INFINITY});
+    CHECK(request->command->filter != NULL);
+    return request;
+}
+
+static void letters_of_a_filter_are_settled_in_steps(void)
+{
+    begin();
+    keep_letters(200, "refused");
+    run(1);
+    accept(&processes[0], filtered(COMMAND_RETRY, "refused"));
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_FIGURES));
+    step(&processes[0]);
+    CHECK_INT(answered->command->kind, COMMAND_BEGIN); /* the last one yet */
+    CHECK(outbox_idle(&processes[0].outbox, now, 9) == 0);
+    run(1);
+    CHECK_INT(answered->command->kind, COMMAND_FIGURES);
+    CHECK_INT(answered->command->figures.dead, 100);
+    run(5);
+    CHECK_INT(server.arrivals, 100);
+    check_figures(200, 100, 100, 0);
+    accept(&processes[0], filtered(COMMAND_DISCARD, "expired"));
+    run(1);
+    CHECK_SIZE(answered->command->count, 100);
+    CHECK_SIZE(kept.count, 0);
+    check_figures(200, 100, 0, 0);
+    end();
+}
+
+static void filter_ends_with_the_outbox(void)
+{
+    begin();
+    keep_letters(200, "refused");
+    run(1);
+    accept(&processes[0], filtered(COMMAND_DISCARD, "refused"));
+    step(&processes[0]);
+    CHECK_INT(answered->command->kind, COMMAND_BEGIN); /* the last one yet */
+    die(&processes[0], false);
+    CHECK_INT(answered->outcome.failure, FAILURE_CLOSED);
+    CHECK(kept.count > 100 && kept.count < 200);
+    end();
+}
+
 static void what_others_do_is_seen(void)
 {
     begin();
@@ -967,13 +1144,6 @@ struct fault {
     long count;
     bool restarts; /* ends that cannot be written at its close are sent again after it */
 };
-
-static void send_messages(unsigned from, unsigned to)
-{
-    for (unsigned number = from; number <= to; number++) {
-        send_message(&processes[0], number);
-    }
-}
 
 /* Some of everything; what is not accepted while a call fails is not sent again. */
 static void live_with(const struct fault *fault)
@@ -1130,14 +1300,19 @@ static const struct check_case cases[] = {
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
+    CHECK_CASE(the_time_of_day_may_be_set),
+    CHECK_CASE(a_row_of_tomorrow_is_given_up_as_others_are),
     CHECK_CASE(an_outage_is_drained_without_a_burst),
     CHECK_CASE(others_appends_are_heard_within_a_moment),
     CHECK_CASE(nothing_is_written_while_idle),
     CHECK_CASE(a_killed_deliverer_is_replaced),
+    CHECK_CASE(a_dead_holder_of_a_file_lock_is_replaced_at_once),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
+    CHECK_CASE(letters_of_a_filter_are_settled_in_steps),
+    CHECK_CASE(filter_ends_with_the_outbox),
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),

@@ -506,7 +506,7 @@ static inline void server_stop(struct server *server)
 /* Waits until a counter has reached a number; false after ten seconds. */
 static inline bool server_await(atomic_size_t *counter, size_t number)
 {
-    double until = server_now() + 10;
+    double until = server_now() + 30;
     while (atomic_load(counter) < number && server_now() < until) {
         server_sleep(1);
     }

@@ -218,6 +218,13 @@ static inline bool contract_has_source(struct store *store, const char *source, 
     return found;
 }
 
+static inline uint64_t contract_newest(struct store *store, const char *source)
+{
+    struct store_figures figures;
+    CHECK(contract.driver->figures(store, source, &figures, &contract_problem));
+    return figures.newest;
+}
+
 static inline void contract_nap(void)
 {
     (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
@@ -515,6 +522,7 @@ static inline void contract_retried_letter_stands_behind(void)
     uint64_t ids[4];
     contract_bury_some(store, ids);
     uint64_t pending = contract_append(store, "source", "pending");
+    CHECK_SIZE(contract_newest(store, "source"), ids[3]);
     double before = (double)time(NULL);
     CHECK_SIZE(contract_retry(store, "source", ids[1]), 1);
     CHECK_SIZE(contract_retry(store, "source", ids[1]), 0); /* it is none any more */
@@ -528,7 +536,13 @@ static inline void contract_retried_letter_stands_behind(void)
     CHECK_TEXT(contract_seen.rows[1].action, "messages.create");
     /* accepted anew: it has all its time again */
     CHECK(contract_seen.rows[1].letter.row.time >= before - 1);
-    CHECK(contract_end(store, "source", contract_id(1)));
+    uint64_t again = contract_id(1);
+    CHECK(contract_bury(store, "source", again));
+    CHECK_SIZE(contract_newest(store, "source"), again);
+    CHECK_SIZE(contract_retry(store, "source", again), 1);
+    CHECK_SIZE(contract_newest(store, "source"), ids[3]);
+    CHECK_SIZE(contract_next(store, "source", again, 10, 1000), 1);
+    CHECK(contract_end(store, "source", contract_id(0)));
     contract_figures(store, "source", 1, 7, 3);
     contract.driver->close(store);
 }
@@ -561,7 +575,9 @@ static inline void contract_letters_are_discarded(void)
     CHECK_SIZE(contract_discard(store, "other", ids[1]), 0);
     CHECK_SIZE(contract_letters(store, "source", ids[0], 1), 1);
     CHECK_SIZE(contract_id(0), ids[1]);
+    CHECK_SIZE(contract_newest(store, "other"), 0);
     CHECK_SIZE(contract_discard(store, "source", 0), 3);
+    CHECK_SIZE(contract_newest(store, "source"), 0);
     contract_figures(store, "source", 1, 7, 0);
     contract.driver->close(store);
 }

@@ -70,6 +70,7 @@ static void urls(void)
         {"redis://u%40:p%2F%20@host/", "host:6379/0", "u@", "p/ ", "sendapi:"},
         {"redis://:p@host?timeout=0.5&prefix=", "host:6379/0", "", "p", ""},
         {"redis+unix:///a/b%20c?db=2&prefix=x", "/a/b c", "", "", "x"},
+        {"redis://host?lease=1.5", "host:6379/0", "", "", "sendapi:"},
         {"redis+unix://:p@/a", "/a", "", "p", "sendapi:"},
         {"", NULL, NULL, NULL, NULL},
         {"rediss://host", NULL, NULL, NULL, NULL},
@@ -92,6 +93,10 @@ static void urls(void)
         {"redis://host?timeout=1e3", NULL, NULL, NULL, NULL},
         {"redis://host?timeout=.5", NULL, NULL, NULL, NULL},
         {"redis://host?timeout=61", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=0.9", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=61", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=", NULL, NULL, NULL, NULL},
+        {"redis://host?lease=x", NULL, NULL, NULL, NULL},
         {"redis://host?db=1", NULL, NULL, NULL, NULL},
         {"redis://host?secret", NULL, NULL, NULL, NULL},
         {"redis+unix://relative", NULL, NULL, NULL, NULL},
@@ -222,6 +227,27 @@ static void passwords(void)
     redisFree(admin);
 }
 
+static void check_lease(const char *option, double seconds)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "redis+unix://%s?prefix=x%s", server.path, option);
+    struct store *store = open_at(path);
+    if (CHECK(store != NULL)) {
+        CHECK(driver->lease_seconds(store) == seconds);
+        CHECK_INT(driver->lease(store, "source", &problem), STORE_LEASE_HELD);
+        double left = (double)redis_do(&server, "PTTL x{source}:lease");
+        CHECK(left > (seconds - 30) * 1000 && left <= seconds * 1000);
+        driver->close(store);
+    }
+}
+
+static void url_says_how_long_a_lease_is(void)
+{
+    check_lease("", LEASE);
+    check_lease("&lease=1.5", 1.5);
+    check_lease("&lease=60", 60);
+}
+
 static void db_is_selected(void)
 {
     char path[200];
@@ -239,6 +265,18 @@ static void db_is_selected(void)
 }
 
 /* ---- a server that is not there ---- */
+
+static void opening_makes_nothing(void)
+{
+    settle(&contract_settings);
+    long long before = redis_do(&server, "DBSIZE");
+    contract_settings.must_exist = true;
+    struct store *store = contract_open_as("looking");
+    contract_figures(store, "source", 0, 0, 0);
+    CHECK(!contract_has_source(store, "source", 0));
+    driver->close(store);
+    CHECK_INT(redis_do(&server, "DBSIZE"), before);
+}
 
 static void nobody_is_there(void)
 {
@@ -490,6 +528,105 @@ static void ends_while_it_breaks(void)
         contract_figures(store, "source", 0, 0, ++dead);
     }
     driver->close(store);
+    redis_stand_down(&middle);
+}
+
+/* What breaks off at any byte: a work to do on a source with a letter and two rows. */
+enum broken { BROKEN_LEASE, BROKEN_NEXT, BROKEN_END, BROKEN_RETRY, BROKEN_DISCARD, BROKEN_WORKS };
+
+struct breaking {
+    struct store *store;
+    uint64_t ids[3]; /* the letter's, and the two rows' */
+    size_t seen;
+    bool is_disordered;
+};
+
+static bool see_in_order(void *context, const struct store_row *row)
+{
+    struct breaking *breaking = context;
+    breaking->is_disordered = breaking->is_disordered || breaking->seen >= 2 ||
+                              row->id != breaking->ids[1 + breaking->seen];
+    breaking->seen++;
+    return true;
+}
+
+static bool do_work(struct breaking *breaking, enum broken work)
+{
+    struct store *store = breaking->store;
+    const struct store_end ends[] = {
+        {.id = breaking->ids[1], .is_delivered = true},
+        {.id = breaking->ids[2], .code = "refused", .reason = "why", .status = 422},
+    };
+    size_t count = 0;
+    switch (work) {
+    case BROKEN_LEASE: return driver->lease(store, "source", &problem) == STORE_LEASE_HELD;
+    case BROKEN_NEXT:
+        breaking->seen = 0;
+        return driver->next(store, "source", 0, 9, 9999, see_in_order, breaking, &problem);
+    case BROKEN_END: return driver->end(store, "source", ends, 2, &problem);
+    case BROKEN_RETRY: return driver->retry(store, "source", 0, &count, &problem);
+    default: return driver->discard(store, "source", 0, &count, &problem);
+    }
+}
+
+/* All or nothing, and nothing twice. */
+static void check_work(struct breaking *breaking, enum broken work, bool is_done)
+{
+    static const struct store_figures after[BROKEN_WORKS] = {
+        {.pending = 2, .dead = 1}, {.pending = 2, .dead = 1}, {.pending = 0, .dead = 2},
+        {.pending = 3, .dead = 0}, {.pending = 2, .dead = 0},
+    };
+    struct store_figures figures;
+    CHECK(driver->figures(breaking->store, "source", &figures, &problem));
+    bool is_as_before = figures.pending == 2 && figures.dead == 1;
+    bool is_as_after = figures.pending == after[work].pending && figures.dead == after[work].dead;
+    CHECK(is_as_after || (is_as_before && !is_done));
+    CHECK(!breaking->is_disordered);
+    CHECK(work != BROKEN_NEXT || !is_done || breaking->seen == 2);
+}
+
+static void break_at(struct breaking *breaking, enum broken work, struct redis_cut cut)
+{
+    struct store *store = breaking->store;
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    for (size_t i = 0; i < 3; i++) {
+        breaking->ids[i] = contract_append(store, "source", i == 0 ? "letter" : "row");
+        CHECK(i > 0 || contract_bury(store, "source", breaking->ids[0]));
+    }
+    redis_break(&middle, &cut, 1);
+    bool is_done = do_work(breaking, work);
+    CHECK(is_done || problem.trouble == STORE_UNAVAILABLE);
+    redis_break(&middle, NULL, 0);
+    double until = seconds_now() + 20;
+    while (driver->lease(store, "source", &problem) == STORE_LEASE_UNKNOWN &&
+           seconds_now() < until) {
+        redis_nap(20);
+    }
+    check_work(breaking, work, is_done);
+    CHECK(do_work(breaking, work)); /* once more is no problem */
+    check_work(breaking, work, true);
+    (void)redis_do(&server, "FLUSHDB");
+    (void)contract_lease(store, "source");
+}
+
+static void any_work_while_it_breaks(void)
+{
+    middle = (struct redis_middle){.server = &server};
+    struct breaking breaking = {.store = open_through("")};
+    for (enum broken work = 0; work < BROKEN_WORKS; work++) {
+        for (long bytes = 0; bytes < 400; bytes += 19) {
+            CHECK_NOTE("work %d, up to byte %ld", (int)work, bytes);
+            break_at(&breaking, work, (struct redis_cut){REDIS_UP, bytes});
+        }
+        for (long bytes = 0; bytes < (work == BROKEN_NEXT ? 200 : 12);
+             bytes += work == BROKEN_NEXT ? 9 : 1) {
+            CHECK_NOTE("work %d, down to byte %ld", (int)work, bytes);
+            break_at(&breaking, work, (struct redis_cut){REDIS_DOWN, bytes});
+        }
+    }
+    CHECK_NOTE("%s", "");
+    CHECK(atomic_load(&middle.connections) > 100);
+    driver->close(breaking.store);
     redis_stand_down(&middle);
 }
 
@@ -843,7 +980,8 @@ static const struct {
     REPLY("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"),
     REPLY("*3\r\n$1\r\n1\r\n:1\r\n$-1\r\n"),
     REPLY("*3\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n"),
-    REPLY("*4\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$2\r\n-1\r\n"),
+    REPLY("*5\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$2\r\n-1\r\n$1\r\n1\r\n"),
+    REPLY("*5\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n1\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n5\r\n$3\r\na\0b\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n0\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n5\r\n$1\r\na\r\n"),
     REPLY("*1\r\n*5\r\n$1\r\n1\r\n$0\r\n\r\n:3\r\n$1\r\n5\r\n$1\r\na\r\n"),
@@ -1068,12 +1206,15 @@ static const struct check_case cases[] = {
     CHECK_CASE(little_is_permitted),
     CHECK_CASE(passwords),
     CHECK_CASE(db_is_selected),
+    CHECK_CASE(opening_makes_nothing),
+    CHECK_CASE(url_says_how_long_a_lease_is),
     CHECK_CASE(nobody_is_there),
     CHECK_CASE(server_that_hangs),
     CHECK_CASE(server_that_starts_anew),
     CHECK_CASE(no_confirmed_row_is_lost),
     CHECK_CASE(breaks_at_any_byte),
     CHECK_CASE(ends_while_it_breaks),
+    CHECK_CASE(any_work_while_it_breaks),
     CHECK_CASE(idle_connection_is_closed),
     CHECK_CASE(holder_that_sleeps_is_fenced),
     CHECK_CASE(lease_that_nobody_took),

@@ -557,6 +557,47 @@ static void foreign_files_are_left_alone(void)
     CHECK_SIZE(size_of(path), 66);
 }
 
+/* Its trouble where it must exist, while nothing is made; `present` files are there before. */
+static enum store_trouble existing_trouble(unsigned present)
+{
+    char prefix[32];
+    contract_settings.must_exist = true;
+    enum store_trouble trouble = open_trouble();
+    (void)snprintf(prefix, sizeof prefix, "%u.db", places);
+    CHECK_SIZE(sweep(prefix, false), present);
+    return trouble;
+}
+
+static void what_must_exist_is_not_made(void)
+{
+    settle(&contract_settings);
+    CHECK_INT(existing_trouble(0), STORE_UNAVAILABLE);
+    CHECK(strstr(contract_problem.reason, "there is no outbox") != NULL);
+    write_file(path, "A text.\n", 0);
+    CHECK_INT(existing_trouble(1), STORE_UNAVAILABLE);
+    CHECK(strstr(contract_problem.reason, "no lock file") != NULL);
+    write_file(beside("-lock"), "", 0);
+    CHECK_INT(existing_trouble(2), STORE_UNFIT);
+    CHECK_SIZE(size_of(path), 8);
+    settle(&contract_settings);
+    write_file(path, "", 0);
+    write_file(beside("-lock"), "", 0);
+    CHECK_INT(existing_trouble(2), STORE_UNFIT);
+    CHECK_SIZE(size_of(path), 0);
+}
+
+static void what_must_exist_is_opened(void)
+{
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "body") > 0);
+    contract_settings.must_exist = true;
+    struct store *other = contract_open_as("other");
+    CHECK_SIZE(contract_look(other, "source", 0), 1);
+    store_sqlite.close(store);
+    store_sqlite.close(other);
+    CHECK_INT(open_trouble(), STORE_FINE);
+}
+
 static void newer_file_is_refused(void)
 {
     struct store *store = contract_begin();
@@ -623,6 +664,20 @@ static void damaged_files_are_put_aside(void)
     CHECK_NOTE("cut");
     make_full_place();
     CHECK_INT(truncate(path, 9 * 4096), 0);
+    check_put_aside();
+}
+
+static void damage_of_what_must_exist_is_told(void)
+{
+    char garbage[3000];
+    memset(garbage, 'x', sizeof garbage - 1);
+    garbage[sizeof garbage - 1] = '\0';
+    make_full_place();
+    write_file(path, garbage, 20480);
+    contract_settings.must_exist = true;
+    CHECK_INT(open_trouble(), STORE_UNFIT);
+    CHECK_SIZE(warnings, 0);
+    contract_settings.must_exist = false;
     check_put_aside();
 }
 
@@ -1038,9 +1093,12 @@ int main(int count, char **names)
         CHECK_CASE(refused_memory_loses_nothing),
         CHECK_CASE(refused_memory_at_a_new_place_loses_nothing),
         CHECK_CASE(foreign_files_are_left_alone),
+        CHECK_CASE(what_must_exist_is_not_made),
+        CHECK_CASE(what_must_exist_is_opened),
         CHECK_CASE(newer_file_is_refused),
         CHECK_CASE(older_file_is_migrated),
         CHECK_CASE(damaged_files_are_put_aside),
+        CHECK_CASE(damage_of_what_must_exist_is_told),
         CHECK_CASE(damaged_file_in_use_stays),
         CHECK_CASE(places_that_cannot_be),
         CHECK_CASE(links_lead_to_one_lock),

@@ -49,7 +49,7 @@ function Api:wait_for(path, is_wanted)
   local came = shell.wait_until(function()
     found = select(2, self:get(path))
     return is_wanted(found)
-  end, 10)
+  end, 20)
   return came and found or error(path .. " did not become as wanted: " .. cjson.encode(found))
 end
 

@@ -3,7 +3,7 @@ local shell = require "spec.support.shell"
 
 local command = {}
 
-local clean = "unset SENDAPI_BASE_URL SENDAPI_DOMAIN SENDAPI_SOURCE SENDAPI_TOKEN; "
+local clean = "unset SENDAPI_BASE_URL SENDAPI_DOMAIN SENDAPI_OUTBOX SENDAPI_SOURCE SENDAPI_TOKEN; "
 
 --- What a shell runs it by: this Lua, by its name alone, which may stand for one that is prepared.
 command.words = shell.quote(shell.interpreter():match "[^/]+$") .. " lua/sendapi/cli/sendapi.lua "

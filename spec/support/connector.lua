@@ -67,4 +67,26 @@ function connector.message(id)
   }
 end
 
+--- A connector whose every handler notes its call; and the calls, and the log.
+function connector.noting(answers)
+  local calls = {}
+  local function noted(name)
+    return function(params, request)
+      calls[#calls + 1] = { name = name, params = params, request = request }
+      return answers and answers[name] or connector.message "1"
+    end
+  end
+  local operations = { reply = true }
+  for _, name in ipairs { "list", "show", "create", "delete", "publish", "unpublish", "spam" } do
+    operations[name] = noted(name)
+  end
+  local made, log = connector.new {
+    messages = operations,
+    messaging = { queuing_update = noted "queuing_update" },
+    status = true,
+    typing = true,
+  }
+  return made, calls, log
+end
+
 return connector

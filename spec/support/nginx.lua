@@ -312,6 +312,15 @@ function Nginx:complaints(levels)
   return found
 end
 
+--- Whether the files of what bodies came are gone: nginx deletes them after it has answered.
+---@return boolean
+function Nginx:forgets_bodies()
+  local files = "find " .. shell.quote(self.directory) .. "/temporary -type f"
+  return shell.wait_until(function()
+    return shell.run(files).output == ""
+  end, 10)
+end
+
 --- The names of what lies in its $TMPDIR.
 ---@return string
 function Nginx:leftovers()

@@ -6,14 +6,15 @@
 --   drop N     no answer, N times
 --   unsigned   an answer without a signature
 --
--- and takes `pause` seconds for each answer. `seen` are the requests that came, `posts` what
+-- and answers nothing while it is held. `seen` are the requests that came, `posts` what
 -- `messages.list` has, oldest first.
 local cjson = require "cjson"
 local sendapi = require "sendapi"
 
-local room = { pause = 0, seen = {}, posts = {}, tries = {}, actions = { "spam", "delete" } }
+local room = { is_held = false, seen = {}, posts = {}, tries = {}, actions = { "spam", "delete" } }
 
 local TOKEN = "room"
+local PATIENCE = 20 -- seconds that it is held at most
 
 local function find(id)
   for _, post in ipairs(room.posts) do
@@ -75,13 +76,22 @@ local function count(request)
   return 1
 end
 
+local function wait_until_let_go()
+  for _ = 1, PATIENCE * 100 do
+    if not room.is_held then
+      return
+    end
+    ngx.sleep(0.01)
+  end
+end
+
 --- Answers a request of the sandbox.
 function room.handle()
   ngx.req.read_body()
   local body = ngx.req.get_body_data()
   local request = cjson.decode(body)
   room.seen[#room.seen + 1] = request
-  ngx.sleep(room.pause)
+  wait_until_let_go()
   local try = count(request)
   local wanted = type(request.params) == "table" and request.params.body or ""
   local drops = tonumber(wanted:match "^drop (%d+)$")
@@ -106,9 +116,14 @@ function room.post()
   ngx.print "ok"
 end
 
---- Tells what came since the last time. `?pause=…`: how long answers take from now on.
+--- Answers nothing from now on, or goes on: `?is=on`, `?is=off`.
+function room.hold()
+  room.is_held = ngx.var.arg_is == "on"
+  ngx.print "ok"
+end
+
+--- Tells what came since the last time.
 function room.tell()
-  room.pause = tonumber(ngx.var.arg_pause) or 0
   ngx.print(cjson.encode(room.seen))
   room.seen = {}
 end

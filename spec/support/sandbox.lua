@@ -83,7 +83,7 @@ function sandbox.process_ids(directory)
   local master = tonumber(shell.read_file(directory .. "/nginx.pid"))
   local worker = shell.wait_until(function()
     return find_child(master)
-  end, 5)
+  end, 20)
   return { master, worker or error "nginx has no worker" }
 end
 

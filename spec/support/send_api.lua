@@ -9,6 +9,16 @@ send_api.token = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215ed
 send_api.user = '{"id":"666","screenname":"John Doe","created_at":"07/11/2019"}'
 send_api.agent = '{"id":"7","screenname":"Ann","created_at":"07/11/2019","puppetizable":true}'
 
+--- The params of a message that is right, in a conversation of its own unless another is named.
+function send_api.params(id, thread_id)
+  return {
+    id = id,
+    thread_id = thread_id or id,
+    author = { id = "666", created_at = 0, screenname = "John Doe" },
+    body = "Awesome post !",
+  }
+end
+
 function send_api.sources()
   return {
     plain = { token = send_api.token },

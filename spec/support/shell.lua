@@ -1,6 +1,13 @@
 --- Runs commands for specs, with input, and keeps their outputs apart.
 local shell = {}
 
+--- The Lua that programs of specs are run by, by its name on the PATH: there it may stand for one
+-- that is prepared, with sanitizers.
+shell.lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+
+--- What a program of a spec may be run under besides, as the specs themselves are; most often "".
+shell.instrument = os.getenv "SENDAPI_INSTRUMENT" or ""
+
 --- One argument of a command line.
 ---@param argument string|number
 ---@return string

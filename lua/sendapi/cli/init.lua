@@ -4,6 +4,8 @@
 -- What went wrong is one sentence on the second stream. Nothing is ever coloured.
 local argparse = require "argparse"
 local check = require "sendapi.cli.check"
+local outbox = require "sendapi.cli.outbox"
+local printable = require "sendapi.cli.printable"
 local sandbox = require "sendapi.cli.sandbox"
 local send = require "sendapi.cli.send"
 local sign = require "sendapi.cli.sign"
@@ -18,7 +20,7 @@ local M = {}
 ---@field run fun(given: table): integer, string?  the exit status, and what went wrong
 
 ---@type sendapi.cli.Command[]
-local COMMANDS = { sandbox, check, send, sign, verify }
+local COMMANDS = { sandbox, check, send, outbox, sign, verify }
 
 local EPILOG = [[
 Access tokens come from the environment, SENDAPI_TOKEN, or from a file, since others can read a
@@ -40,8 +42,20 @@ local function parser_of_all()
   return parser
 end
 
+--- Without what may be the password of a url that was given, and without anything that a terminal
+-- would obey.
+local function fit_to_show(message)
+  local text = tostring(message):gsub("%s+$", "")
+  text = text:gsub("([Rr][Ee][Dd][Ii][Ss][%w+]*:)[^\n]*@", "%1//...@")
+  local lines = {}
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = printable.text(line)
+  end
+  return table.concat(lines, "\n")
+end
+
 local function complain(message)
-  io.stderr:write("sendapi: ", (tostring(message):gsub("%s+$", "")), "\n")
+  io.stderr:write("sendapi: ", fit_to_show(message), "\n")
 end
 
 local function run(words)

@@ -44,6 +44,17 @@ function M.number(word)
   return number, not number and ("expected a number, got '%s'"):format(word) or nil
 end
 
+--- An argument that has to be a whole number above 0.
+---@param word string
+---@return number|nil
+---@return string|nil message
+function M.count(word)
+  local number = word:find "^%d+$" and tonumber(word)
+  local is_fine = number and number >= 1 and number < 2 ^ 53
+  return is_fine and number or nil,
+    not is_fine and ("expected a whole number above 0, got '%s'"):format(word) or nil
+end
+
 --- The access token: from a file, without the line break at its end, or from the environment.
 ---@param path string|nil
 ---@return string|nil token

@@ -82,9 +82,9 @@ function M.await(entry)
   entry.wake = function()
     answered:signal()
   end
-  repeat
+  while not entry.answered do
     answered:wait()
-  until entry.answered
+  end
 end
 
 --- Within a controller, a coroutine that is not the controller's own cannot wait.

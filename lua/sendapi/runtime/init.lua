@@ -6,6 +6,9 @@
 --                                       wait. A message: it cannot be done here, to be raised;
 --                                       may be missing
 --   accepted()                          after it was submitted; may be missing
+--   listen()                            from now on an outbox may tell something, though no call be
+--                                       made: it is heard, but keeps no loop from its end; may be
+--                                       missing
 --   await(entry)                        returns when `entry.answered`; others go on meanwhile
 --   pause(seconds, client) -> boolean   returns after that time, or earlier when there may be
 --                                       answers; false: here nothing may wait

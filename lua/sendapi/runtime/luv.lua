@@ -65,15 +65,16 @@ function M.prepare(waits)
 end
 
 M.accepted = start
+M.listen = start
 
 function M.await(entry)
   local waiting, client = coroutine.running(), entry.client
   entry.wake = function()
     runtime.resume(waiting, client)
   end
-  repeat
+  while not entry.answered do
     coroutine.yield()
-  until entry.answered
+  end
 end
 
 --- A timer resumes a coroutine; elsewhere the thread is blocked, as by any call that waits there.

@@ -6,7 +6,8 @@
 -- under way, a timer of each worker, the reader, reads from the engine's unix socket a byte for
 -- each batch of answers. It has light threads of three kinds: one that reads, one that watches over
 -- the reader's end, and the runners, which run callbacks. A callback may wait: there is always one
--- more runner, which then goes on with what is due.
+-- more runner, which then goes on with what is due. While no call is under way there is no reader;
+-- in a worker with an outbox another timer looks then whether there is something to be told.
 local core = require "sendapi.core"
 local engine = require "sendapi.engine"
 local queue = require "sendapi.queue"
@@ -19,6 +20,7 @@ M.limits = {
   idle = 5, -- seconds with nothing under way, after which the reader ends
   linger = 0.5, -- the same in a worker that exits: requests that it still has may make calls
   look = 0.25, -- seconds between two looks whether it is to end
+  listen = 1, -- seconds between two looks for what an outbox tells, while there is no reader
 }
 
 local UNSEEN = 2 -- seconds after which a reader that shows no life is replaced
@@ -58,6 +60,7 @@ local current -- the worker's reader, or nil
 local drain = 0 -- seconds that an exiting worker waits for what is under way
 local drained_by -- the moment when it stops to wait; nil: the worker does not exit yet
 local cut_off = false -- it has stopped to wait
+local is_listening = false -- there is the timer that looks for what outboxes tell
 
 -- Callbacks.
 
@@ -245,7 +248,20 @@ function start_reader()
   current = reader
 end
 
+local function look_for_news(is_exiting)
+  if not is_exiting and not ngx.worker.exiting() and engine.has_answers() then
+    start_reader()
+  end
+end
+
 -- What the library calls.
+
+--- Nginx ends the timer when the worker exits.
+function M.listen()
+  if not is_listening and not ngx.worker.exiting() then
+    is_listening = ngx.timer.every(M.limits.listen, look_for_news) ~= nil
+  end
+end
 
 function M.prepare(waits, client)
   local phase = ngx.get_phase()
@@ -257,6 +273,9 @@ function M.prepare(waits, client)
     return "the worker exits, and sends nothing any more"
   end
   drain = math.max(drain, client.options.close_timeout)
+  if client.options.outbox then
+    M.listen()
+  end
   if waits and ngx.worker.exiting() then
     return -- a timer that is made now has nginx complain of it at the worker's end
   end

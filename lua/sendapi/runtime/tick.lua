@@ -19,9 +19,9 @@ function M.await(entry)
     entry.answered = true
     runtime.resume(waiting, client)
   end
-  repeat
+  while not entry.answered do
     coroutine.yield()
-  until entry.answered
+  end
 end
 
 M.is_polled = runtime.in_coroutine

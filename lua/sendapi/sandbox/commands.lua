@@ -7,6 +7,7 @@ local commands = {}
 commands.start = [[
 cd {{directory}} || exit
 rm -f worker.pid connector.sock
+: >start.log # what an attempt before this one said is not this one's
 {{environment}} {{nginx}} -p {{directory}}/ -c {{directory}}/nginx.conf >start.log 2>&1 &
 starting=$!
 until [ -s nginx.pid ]; do
