@@ -25,7 +25,8 @@
  * Ends of what was delivered are written together: at once when there are as many as the endpoint
  * has connections, or ENDS, fewer when the first has waited 2 ms, all before the lease is given
  * back. A death is written before the next of its lane is sent: while that fails nothing is. So a
- * crash sends twice, in order, what was on its way and what came back after the last writing began.
+ * crash sends twice, in order, what was on its way and what had come back, but was not written:
+ * about twice as many messages as there are connections.
  *
  * A row is given up GIVE_UP seconds after it was accepted, but not before it had LEAST of them here:
  * the program may have been stopped, its source paused, the time of day set.

@@ -7,7 +7,9 @@ local judge = {}
 --- Messages that a deliverer may have sent without having noted their ends: those on their way. It
 -- sends no further ones before it has noted what was answered (outbox.c steps before requests
 -- start). So many may come again when it is killed.
-judge.in_flight = 8 -- the connections of `spec.support.sender`
+-- What a sender (`spec.support.sender`) has sent whose end is not written yet: as many as it has
+-- connections are on their way while the ends of as many are written.
+judge.in_flight = 2 * 8
 
 ---@class spec.Judge
 ---@field confirmed string[]
