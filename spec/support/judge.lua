@@ -4,12 +4,10 @@
 -- next one begins. Order is that of a stream within a conversation.
 local judge = {}
 
---- Messages that a deliverer may have sent without having noted their ends: those on their way. It
--- sends no further ones before it has noted what was answered (outbox.c steps before requests
--- start). So many may come again when it is killed.
--- What a sender (`spec.support.sender`) has sent whose end is not written yet: as many as it has
--- connections are on their way while the ends of as many are written.
-judge.in_flight = 2 * 8
+--- Messages that a deliverer may have sent without having noted their ends: it notes those of as
+-- many as it has connections at once, while as many further ones are on their way (deliverer.h). So
+-- many may come again when it is killed.
+judge.in_flight = 2 * 8 -- the connections of `spec.support.sender`
 
 ---@class spec.Judge
 ---@field confirmed string[]
