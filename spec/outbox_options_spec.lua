@@ -90,6 +90,7 @@ describe("the option 'outbox'", function()
       ["redis://user:secret%4@host"] = "percent-encoded",
       ["redis://host?password=secret"] = "option",
       ["redis://host?timeout=never"] = "timeout",
+      ["redis://host?lease=0"] = "lease",
       ["redis://host?prefix={secret}"] = "prefix",
       ["redis+unix://relative"] = "absolute path",
       ["rediss://user:secret@host"] = "rediss:// is not supported",

@@ -151,13 +151,6 @@ describe("a client with an outbox in Redis", function()
     assert.falsy(tostring(err):find("secret", 1, true))
   end)
 
-  it("says what is wrong with a url", function()
-    local ok, err = new({ outbox = server.url .. "?lease=0" }).messages:create(traffic.message(1))
-    assert.is_nil(ok)
-    assert.equal("storage", err.code)
-    assert.truthy(err.message:find("lease", 1, true), err.message)
-  end)
-
   it("has another process deliver at once what it stores", function()
     local deliverer = program.send { url = sandbox.http, outbox = server.url, stream = 1, rate = 0 }
     assert.equal("delivers", deliverer:read())
