@@ -2,6 +2,7 @@
 -- confirmed arrives, in order within its conversation.
 local host = require "sendapi.sandbox.host"
 local nginx = require "spec.support.nginx"
+local judges = require "spec.support.judge"
 local shell = require "spec.support.shell"
 local temporary = require "spec.support.temporary"
 local traffic = require "spec.support.traffic"
@@ -9,8 +10,7 @@ local traffic = require "spec.support.traffic"
 local TOKEN = "56e79ea426735090665b1c107c757d6d3a692c061335e4728899af27f215edf3"
 local PATIENCE = 30 -- seconds, at most
 local CONVERSATIONS = 24
-local CONNECTIONS = 8
-local UNWRITTEN = 32 -- messages at most, whose delivery is not written down yet (src/deliverer.h)
+local CONNECTIONS = 8 -- as `spec.support.judge` has them
 
 local http = [[
   init_by_lua_block {
@@ -254,7 +254,7 @@ describe("#house an outbox in nginx", function()
         await_end(workers[first] and { workers[first] } or {})
       end
       go_on(100)
-      check_all(kills * (UNWRITTEN + 2 * CONNECTIONS))
+      check_all(kills * judges.in_flight)
       check_quiet()
     end)
   end)

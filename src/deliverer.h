@@ -22,10 +22,11 @@
  * back, to be read again once it is done. Only when more than WAITING such heads, or WAITING_BYTES
  * of them, are here, nothing is read until one of them is done.
  *
- * Ends of what was delivered are written together: ENDS of them at once, fewer when the first has
- * waited 2 ms, all before the lease is given back. A death is written before the next of its lane
- * is sent: while that fails nothing is. So a crash sends twice, and in order, what was on its way
- * and less than ENDS messages more.
+ * Ends of what was delivered are written together: at once when there are as many as the endpoint
+ * has connections, or ENDS, fewer when the first has waited 2 ms, all before the lease is given
+ * back. A death is written before the next of its lane is sent: while that fails nothing is. So a
+ * crash sends twice, in order, what was on its way and what had come back, but was not written:
+ * less than three times as many messages as there are connections.
  *
  * A row is given up GIVE_UP seconds after it was accepted, but not before it had LEAST of them here:
  * the program may have been stopped, its source paused, the time of day set.
@@ -45,7 +46,7 @@ SENDAPI_HIDDEN_BEGIN
 
 enum {
     DELIVERER_ROWS = 1024,             /* of one source in memory: the window */
-    DELIVERER_ENDS = 32,               /* that are written at once; fewer wait for others */
+    DELIVERER_ENDS = 256,              /* that are written at once, however many connections */
     DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies; a larger row goes alone */
     DELIVERER_WAITING = 1024,          /* rows beside those, to be tried again */
     DELIVERER_WAITING_BYTES = 4 * 1024 * 1024,

@@ -211,10 +211,17 @@ static void write_ends(struct deliverer *deliverer, double now)
     }
 }
 
+/* As many as may be on their way: a crash sends those again as well. */
+static bool are_many(const struct deliverer *deliverer)
+{
+    const struct endpoint *endpoint = deliverer->endpoint;
+    size_t connections = endpoint != NULL ? endpoint->settings.connections : 0;
+    return deliverer->ended >= connections || deliverer->ended >= DELIVERER_ENDS;
+}
+
 double deliverer_ends_due(const struct deliverer *deliverer)
 {
-    bool is_urgent =
-        deliverer->ended >= DELIVERER_ENDS || deliverer->has_died || deliverer->draining;
+    bool is_urgent = are_many(deliverer) || deliverer->has_died || deliverer->draining;
     return is_urgent ? deliverer->end_again : deliverer->end_due;
 }
 

@@ -608,7 +608,7 @@ static void ends_are_written_together(void)
     run(5);
     CHECK_INT(server.arrivals, 300);
     CHECK_SIZE(kept.count, 0);
-    CHECK(kept.ends > 0 && kept.ends <= 300 / DELIVERER_ENDS * 3);
+    CHECK(kept.ends > 0 && kept.ends <= 2 * 300 / CONNECTIONS);
     end();
 }
 
@@ -876,7 +876,7 @@ static void a_killed_deliverer_is_replaced(void)
     die(&processes[0], true);
     run(15);
     CHECK_INT(server.arrivals, 500);
-    CHECK(judge(500) < on_way + DELIVERER_ENDS);
+    CHECK(judge(500) < on_way + CONNECTIONS);
     CHECK(!server.is_overlapping);
     end();
 }

@@ -449,6 +449,40 @@ static inline void contract_ended_rows_are_gone(void)
     contract.driver->close(store);
 }
 
+/* Ends without a gap between their ids, among them what is gone and a letter with a large body. */
+static inline void contract_many_end_at_once(void)
+{
+    enum { COUNT = 9, LETTER = 2, GONE = 4, LEFT = 6, LARGE = STORE_INLINE + 1 };
+    struct store *store = contract_begin();
+    static char body[LARGE];
+    struct contract_bytes wanted = {.bytes = body, .length = sizeof body};
+    struct store_end ends[COUNT];
+    struct store_row rows[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        rows[i] = contract_row("lane", "");
+        rows[i].body = body;
+        rows[i].length = i % 2 == 0 ? sizeof body : 3;
+    }
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    CHECK(contract.driver->append(store, "source", rows, COUNT, &contract_problem));
+    CHECK(contract_bury(store, "source", rows[LETTER].id));
+    CHECK(contract_end(store, "source", rows[GONE].id));
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        if (i != LEFT) {
+            ends[count++] = (struct store_end){.id = rows[i].id, .is_delivered = true, .time = 7};
+        }
+    }
+    CHECK(contract.driver->end(store, "source", ends, count, &contract_problem));
+    contract_figures(store, "source", 1, sizeof body, 1);
+    CHECK(contract.driver->letters(store, "source", 0, 9, contract_compare_letter, &wanted,
+                                   &contract_problem));
+    CHECK(
+        contract.driver->look(store, "source", 0, 9, contract_compare, &wanted, &contract_problem));
+    CHECK_SIZE(wanted.same, 2);
+    contract.driver->close(store);
+}
+
 static inline void contract_letter_says_why(void)
 {
     struct store *store = contract_begin();
@@ -757,8 +791,8 @@ static inline void contract_child_abandons(void)
         CHECK_CASE(contract_bodies_of_any_size), CHECK_CASE(contract_nothing_is_appended),         \
         CHECK_CASE(contract_rows_outlive_their_store), CHECK_CASE(contract_sources_are_apart),     \
         CHECK_CASE(contract_next_goes_on), CHECK_CASE(contract_visitor_ends_the_visit),            \
-        CHECK_CASE(contract_ended_rows_are_gone), CHECK_CASE(contract_letter_says_why),            \
-        CHECK_CASE(contract_retried_letter_stands_behind),                                         \
+        CHECK_CASE(contract_ended_rows_are_gone), CHECK_CASE(contract_many_end_at_once),           \
+        CHECK_CASE(contract_letter_says_why), CHECK_CASE(contract_retried_letter_stands_behind),   \
         CHECK_CASE(contract_all_letters_are_retried), CHECK_CASE(contract_letters_are_discarded),  \
         CHECK_CASE(contract_lease_is_one_engines),                                                 \
         CHECK_CASE(contract_only_the_holder_reads_and_ends),                                       \

@@ -4,13 +4,10 @@
 -- next one begins. Order is that of a stream within a conversation.
 local judge = {}
 
-local CONNECTIONS = 8 -- of `spec.support.sender`
-local ENDS = 32 -- deliverer.h: as many ends are written at once, fewer wait for others
-
---- Messages that a deliverer may have sent without having noted their ends: those on their way,
--- those that were answered when these were sent, and those whose ends wait. So many may come again
--- when it is killed.
-judge.in_flight = 2 * CONNECTIONS + ENDS - 1
+--- Messages that a deliverer may have sent without having noted their ends: it notes those of as
+-- many as it has connections at once, while as many further ones are on their way, and as many may
+-- have been answered together (deliverer.h). So many may come again when it is killed.
+judge.in_flight = 3 * 8 -- the connections of `spec.support.sender`
 
 ---@class spec.Judge
 ---@field confirmed string[]
