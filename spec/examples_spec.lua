@@ -48,8 +48,10 @@ describe("the examples", function()
     end)
 
     it("says what went wrong", function()
-      local command = "SENDAPI_BASE_URL=http://127.0.0.1:1 " .. LUA .. " examples/quickstart.lua"
-      assert.truthy(shell.run(command).output:find("^not delivered: connection_refused: "))
+      sandbox:fault { kind = "status", status = 404, text = "No such source" }
+      local command = ("SENDAPI_BASE_URL=%s %s examples/quickstart.lua"):format(sandbox.http, LUA)
+      local output = shell.run(command).output
+      assert.truthy(output:find "^not delivered: forbidden: .*No such source", output)
     end)
   end)
 
