@@ -47,7 +47,7 @@ SENDAPI_HIDDEN_BEGIN
 enum {
     DELIVERER_ROWS = 1024,             /* of one source in memory: the window */
     DELIVERER_ENDS = 256,              /* that are written at once, however many connections */
-    DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies; a larger row goes alone */
+    DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies, the last row not counted */
     DELIVERER_WAITING = 1024,          /* rows beside those, to be tried again */
     DELIVERER_WAITING_BYTES = 4 * 1024 * 1024,
     DELIVERER_GIVE_UP = 72 * 3600, /* seconds */
