@@ -598,6 +598,29 @@ static void a_lane_waits_until_a_death_is_written(void)
     end();
 }
 
+/* The store is tried again only after a while, and a death may come before. */
+static void a_lane_waits_for_a_death_though_another_end_has_failed(void)
+{
+    begin();
+    server.bad = 2;
+    kept.fails_to_end = true;
+    accept(&processes[0], new_message(&processes[0], 1, 2));
+    run(0.3);
+    CHECK_INT(server.requests, 1);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    accept(&processes[0], new_message(&processes[0], 2, 1));
+    accept(&processes[0], new_message(&processes[0], 3, 1));
+    run(30);
+    CHECK_INT(server.requests, 2);
+    CHECK_SIZE(kept.count, 3);
+    kept.fails_to_end = false;
+    run(5);
+    CHECK_INT(server.requests, 3);
+    CHECK_SIZE(count_rows(true), 1);
+    CHECK_SIZE(count_rows(false), 0);
+    end();
+}
+
 static void ends_are_written_together(void)
 {
     begin();
@@ -1293,6 +1316,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(each_durability_has_a_store),
     CHECK_CASE(a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on),
     CHECK_CASE(a_lane_waits_until_a_death_is_written),
+    CHECK_CASE(a_lane_waits_for_a_death_though_another_end_has_failed),
     CHECK_CASE(ends_are_written_together),
     CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
