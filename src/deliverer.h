@@ -146,6 +146,9 @@ void deliverer_step(struct deliverer *deliverer, struct moment moment);
 /* Rows were appended, or letters retried, by this process: there is something to read. */
 void deliverer_hear(struct deliverer *deliverer);
 
+/* Whether its lease may be another's by now: deliverer_step must come before anything is sent. */
+bool deliverer_has_run_out(const struct deliverer *deliverer, double now);
+
 /* The seconds until deliverer_step has something to do; `most` when nothing. */
 double deliverer_idle(const struct deliverer *deliverer, double now, double most);
 

@@ -79,9 +79,14 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
         now + (deliverer->is_holder ? deliverer->lease_seconds / 10 : DELIVERER_AGAIN);
 }
 
+bool deliverer_has_run_out(const struct deliverer *deliverer, double now)
+{
+    return deliverer->is_holder && now >= deliverer->lease_until;
+}
+
 void deliverer_keep_lease(struct deliverer *deliverer, double now)
 {
-    if (deliverer->is_holder && now >= deliverer->lease_until) {
+    if (deliverer_has_run_out(deliverer, now)) {
         deliverer_lose_lease(deliverer, now);
         deliverer->lease_due = now;
     }

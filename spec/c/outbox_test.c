@@ -269,7 +269,7 @@ static void step(struct process *process)
         return;
     }
     scheduler_advance(&process->scheduler, now);
-    bool is_first = outbox_is_pressing(&process->outbox);
+    bool is_first = outbox_is_pressing(&process->outbox, now);
     if (is_first) {
         outbox_step(&process->outbox, moment());
     }
@@ -941,6 +941,28 @@ static void a_stalled_deliverer_is_fenced(void)
     end();
 }
 
+/* Its retries were due meanwhile. */
+static void a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out(void)
+{
+    begin();
+    start(&processes[1], "token");
+    run(1);
+    server.is_down = true;
+    send_messages(1, 8);
+    run(1);
+    while (processes[0].count > 0) {
+        run(0.01);
+    }
+    processes[0].stalled_until = now + 20;
+    server.is_down = false;
+    run(19.5);
+    CHECK_INT(server.arrivals, 8);
+    CHECK_INT(judge(8), 0);
+    run(5);
+    CHECK_INT(judge(8), 0);
+    end();
+}
+
 static void a_lane_that_fails_does_not_fill_the_window(void)
 {
     begin();
@@ -1332,6 +1354,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_killed_deliverer_is_replaced),
     CHECK_CASE(a_dead_holder_of_a_file_lock_is_replaced_at_once),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
+    CHECK_CASE(a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),
