@@ -28,6 +28,9 @@
  * crash sends twice, in order, what was on its way and what had come back, but was not written:
  * less than three times as many messages as there are connections.
  *
+ * A lease that has run out, as when the store was away, may still be free: what is done waits for its
+ * end until the store says who has it. What is not done is dropped at once.
+ *
  * A row is given up GIVE_UP seconds after it was accepted, but not before it had LEAST of them here:
  * the program may have been stopped, its source paused, the time of day set.
  *

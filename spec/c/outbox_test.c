@@ -941,6 +941,22 @@ static void a_stalled_deliverer_is_fenced(void)
     end();
 }
 
+/* What was delivered before it went has an end to be written, whoever has the lease. */
+static void a_store_that_is_away_beyond_the_lease_has_nothing_sent_twice(void)
+{
+    begin();
+    send_messages(1, 600);
+    run(0.05);
+    kept.fails_to_end = kept.fails_to_lease = kept.fails_to_read = true;
+    run(30);
+    CHECK(server.arrivals > 10 * CONNECTIONS);
+    kept.fails_to_end = kept.fails_to_lease = kept.fails_to_read = false;
+    run(30);
+    CHECK_INT(judge(600), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
 /* Its retries were due meanwhile. */
 static void a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out(void)
 {
@@ -1354,6 +1370,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_killed_deliverer_is_replaced),
     CHECK_CASE(a_dead_holder_of_a_file_lock_is_replaced_at_once),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
+    CHECK_CASE(a_store_that_is_away_beyond_the_lease_has_nothing_sent_twice),
     CHECK_CASE(a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
