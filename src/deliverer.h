@@ -28,6 +28,9 @@
  * crash sends twice, in order, what was on its way and what had come back, but was not written:
  * less than three times as many messages as there are connections.
  *
+ * A lease that has run out, as when the store was away, may still be free: what is done waits for its
+ * end until the store says who has it. What is not done is dropped at once.
+ *
  * A row is given up GIVE_UP seconds after it was accepted, but not before it had LEAST of them here:
  * the program may have been stopped, its source paused, the time of day set.
  *
@@ -47,7 +50,7 @@ SENDAPI_HIDDEN_BEGIN
 enum {
     DELIVERER_ROWS = 1024,             /* of one source in memory: the window */
     DELIVERER_ENDS = 256,              /* that are written at once, however many connections */
-    DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies; a larger row goes alone */
+    DELIVERER_BYTES = 4 * 1024 * 1024, /* of their bodies, the last row not counted */
     DELIVERER_WAITING = 1024,          /* rows beside those, to be tried again */
     DELIVERER_WAITING_BYTES = 4 * 1024 * 1024,
     DELIVERER_GIVE_UP = 72 * 3600, /* seconds */
@@ -145,6 +148,9 @@ void deliverer_step(struct deliverer *deliverer, struct moment moment);
 
 /* Rows were appended, or letters retried, by this process: there is something to read. */
 void deliverer_hear(struct deliverer *deliverer);
+
+/* Whether its lease may be another's by now: deliverer_step must come before anything is sent. */
+bool deliverer_has_run_out(const struct deliverer *deliverer, double now);
 
 /* The seconds until deliverer_step has something to do; `most` when nothing. */
 double deliverer_idle(const struct deliverer *deliverer, double now, double most);

@@ -205,9 +205,6 @@ static void write_ends(struct deliverer *deliverer, double now)
         deliverer_be_troubled(deliverer, &problem);
         deliverer->end_due = now + DELIVERER_AGAIN;
         deliverer->end_again = deliverer->end_due;
-        if (deliverer->has_died) {
-            deliverer_start_over(deliverer, now);
-        }
     }
 }
 
@@ -229,5 +226,9 @@ void deliverer_write_ends(struct deliverer *deliverer, double now)
 {
     while (deliverer->ended > 0 && now >= deliverer_ends_due(deliverer)) {
         write_ends(deliverer, now);
+    }
+    /* whether it failed now, or is not to be tried again yet */
+    if (deliverer->ended > 0 && deliverer->has_died && !deliverer->draining) {
+        deliverer_start_over(deliverer, now);
     }
 }

@@ -12,14 +12,22 @@ void deliverer_be_troubled(struct deliverer *deliverer, const struct store_probl
     }
 }
 
-void deliverer_lose_lease(struct deliverer *deliverer, double now)
+/* What is not done is nobody's affair any more: who has the lease reads it anew. */
+static void disown_entered(struct deliverer *deliverer, double now)
 {
     deliverer->is_holder = false;
-    deliverer->lease_due = now + DELIVERER_AGAIN;
     deliverer_start_over(deliverer, now);
+    for (struct deliverer_row *row = deliverer->first; row != NULL; row = row->next) {
+        row->is_disowned = row->state == ROW_ENTERED;
+    }
+}
+
+void deliverer_lose_lease(struct deliverer *deliverer, double now)
+{
+    disown_entered(deliverer, now);
+    deliverer->lease_due = now + DELIVERER_AGAIN;
     for (struct deliverer_row *row = deliverer->first; row != NULL;) {
         struct deliverer_row *next = row->next;
-        row->is_disowned = true;
         if (row->state != ROW_ENTERED) {
             deliverer_free_row(row);
         }
@@ -68,7 +76,7 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
     switch (deliverer->driver->lease(deliverer->store, deliverer->source, &problem)) {
     case STORE_LEASE_HELD: hold_lease(deliverer, now); return;
     case STORE_LEASE_TAKEN:
-        if (deliverer->is_holder) {
+        if (deliverer->is_holder || deliverer->ended > 0) {
             deliverer_lose_lease(deliverer, now);
         }
         deliverer->lease_due = now + lease_interval(deliverer);
@@ -79,10 +87,15 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
         now + (deliverer->is_holder ? deliverer->lease_seconds / 10 : DELIVERER_AGAIN);
 }
 
+bool deliverer_has_run_out(const struct deliverer *deliverer, double now)
+{
+    return deliverer->is_holder && now >= deliverer->lease_until;
+}
+
 void deliverer_keep_lease(struct deliverer *deliverer, double now)
 {
-    if (deliverer->is_holder && now >= deliverer->lease_until) {
-        deliverer_lose_lease(deliverer, now);
+    if (deliverer_has_run_out(deliverer, now)) { /* the store may say yet that nobody took it */
+        disown_entered(deliverer, now);
         deliverer->lease_due = now;
     }
     if (!deliverer->is_holder && (deliverer->draining || !wants_lease(deliverer, now))) {

@@ -167,13 +167,25 @@ static void take_back(struct outbox *outbox, struct moment moment)
     }
 }
 
-bool outbox_is_pressing(const struct outbox *outbox)
+static bool has_lease_run_out(const struct outbox *outbox, double now)
+{
+    bool has_one = false;
+    for (const struct outbox_store *store = outbox->stores; store != NULL; store = store->next) {
+        for (const struct outbox_source *source = store->sources; source != NULL;
+             source = source->next) {
+            has_one = has_one || deliverer_has_run_out(&source->deliverer, now);
+        }
+    }
+    return has_one;
+}
+
+bool outbox_is_pressing(const struct outbox *outbox, double now)
 {
     const struct request *request = outbox->scheduler->returned;
     while (request != NULL && request->outcome.failure == FAILURE_NONE) {
         request = request->next;
     }
-    return request != NULL;
+    return request != NULL || has_lease_run_out(outbox, now);
 }
 
 void outbox_step(struct outbox *outbox, struct moment moment)

@@ -66,9 +66,10 @@ void outbox_cancel(struct outbox *outbox, struct endpoint *endpoint, struct mome
 
 /*
  * Whether outbox_step must come before anything is sent: a request of its own has failed, and those
- * behind it in its lane must not go before it is known what comes of it.
+ * behind it in its lane must not go before it is known what comes of it; or a lease has run out
+ * since, and what is here may be another's.
  */
-bool outbox_is_pressing(const struct outbox *outbox);
+bool outbox_is_pressing(const struct outbox *outbox, double now);
 
 /* Does what is due: takes what the scheduler gives back, appends, delivers. */
 void outbox_step(struct outbox *outbox, struct moment moment);

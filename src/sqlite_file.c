@@ -138,7 +138,14 @@ bool sqlite_file_lock(struct sqlite_file *file, struct store_problem *problem)
 
 bool sqlite_file_try_lock(struct sqlite_file *file)
 {
-    return file_locks_take(file->locks, WRITER) == FILE_LOCK_HELD;
+    if (file_locks_take(file->locks, WRITER) != FILE_LOCK_HELD) {
+        return false;
+    }
+    bool is_current = file_locks_is_current(file->locks);
+    if (!is_current) {
+        file_locks_give(file->locks, WRITER);
+    }
+    return is_current;
 }
 
 void sqlite_file_unlock(struct sqlite_file *file)

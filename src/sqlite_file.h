@@ -112,7 +112,10 @@ void sqlite_file_idle(struct sqlite_file *file);
 int sqlite_file_execute(struct sqlite_file *file, const char *sql);
 int sqlite_file_ask(struct sqlite_file *file, const char *sql, int *answer);
 
-/* The lock of who writes, opens, checkpoints or closes; waits at most about a second. */
+/*
+ * The lock of who writes, opens, checkpoints or closes; waits at most about a second, or not at all:
+ * then a lock file that was replaced locks nothing.
+ */
 bool sqlite_file_lock(struct sqlite_file *file, struct store_problem *problem);
 bool sqlite_file_try_lock(struct sqlite_file *file);
 void sqlite_file_unlock(struct sqlite_file *file);

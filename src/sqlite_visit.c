@@ -61,16 +61,13 @@ static enum step show_large(struct sqlite_visit *visit, sqlite3_stmt *statement,
     return step;
 }
 
-static enum step show(struct sqlite_visit *visit, sqlite3_stmt *statement, bool is_first)
+static enum step show(struct sqlite_visit *visit, sqlite3_stmt *statement)
 {
     struct store_letter letter = {
         .row = {.id = sqlite_rows_id(sqlite3_column_int64(statement, 0)),
                 .time = sqlite3_column_double(statement, 1),
                 .length = (size_t)sqlite3_column_int64(statement, 4)},
     };
-    if (!is_first && letter.row.length > visit->bytes) {
-        return STEP_END;
-    }
     visit->bytes -= letter.row.length < visit->bytes ? letter.row.length : visit->bytes;
     if (sqlite3_column_type(statement, 5) == SQLITE_NULL) {
         return show_large(visit, statement, &letter);
@@ -96,10 +93,11 @@ static bool visit_statement(struct sqlite_visit *visit, sqlite3_stmt *statement,
                             struct store_problem *problem)
 {
     enum step step = STEP_ON;
-    for (bool is_first = true; step == STEP_ON; is_first = false) {
+    while (step == STEP_ON) {
         int code = sqlite3_step(statement);
         if (code == SQLITE_ROW) {
-            step = show(visit, statement, is_first);
+            step = show(visit, statement);
+            step = step == STEP_ON && visit->bytes == 0 ? STEP_END : step;
         } else {
             step = code == SQLITE_DONE ? STEP_END : visit_failed(visit);
         }

@@ -15,7 +15,7 @@ SENDAPI_HIDDEN_BEGIN
 
 struct sqlite_visit {
     struct store *store;
-    size_t bytes; /* of bodies that are left */
+    size_t bytes; /* of bodies that are left: with none it ends */
     store_row_visitor *row;
     store_letter_visitor *letter; /* instead of `row` */
     void *context;

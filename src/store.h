@@ -160,8 +160,9 @@ struct store_driver {
     bool frees_at_death;
 
     /*
-     * Visits pending rows with ids above `after`, ascending, at most `count` of them and about
-     * `bytes` of their bodies (one row at least). The holder alone.
+     * Visits pending rows with ids above `after`, ascending, until there are `count` of them, or
+     * `bytes` of their bodies with the last one: fewer than either are all that there are. The
+     * holder alone.
      */
     bool (*next)(struct store *store, const char *source, uint64_t after, size_t count,
                  size_t bytes, store_row_visitor *visit, void *context,

@@ -165,7 +165,7 @@ void traffic_step(struct traffic *traffic, double now)
 {
     int running;
     scheduler_advance(&traffic->scheduler, now);
-    bool is_first = outbox_is_pressing(&traffic->outbox);
+    bool is_first = outbox_is_pressing(&traffic->outbox, now);
     if (is_first) {
         advance_outbox(traffic);
     }

@@ -269,7 +269,7 @@ static void step(struct process *process)
         return;
     }
     scheduler_advance(&process->scheduler, now);
-    bool is_first = outbox_is_pressing(&process->outbox);
+    bool is_first = outbox_is_pressing(&process->outbox, now);
     if (is_first) {
         outbox_step(&process->outbox, moment());
     }
@@ -598,6 +598,29 @@ static void a_lane_waits_until_a_death_is_written(void)
     end();
 }
 
+/* The store is tried again only after a while, and a death may come before. */
+static void a_lane_waits_for_a_death_though_another_end_has_failed(void)
+{
+    begin();
+    server.bad = 2;
+    kept.fails_to_end = true;
+    accept(&processes[0], new_message(&processes[0], 1, 2));
+    run(0.3);
+    CHECK_INT(server.requests, 1);
+    CHECK_INT(notices[COMMAND_TROUBLED], 1);
+    accept(&processes[0], new_message(&processes[0], 2, 1));
+    accept(&processes[0], new_message(&processes[0], 3, 1));
+    run(30);
+    CHECK_INT(server.requests, 2);
+    CHECK_SIZE(kept.count, 3);
+    kept.fails_to_end = false;
+    run(5);
+    CHECK_INT(server.requests, 3);
+    CHECK_SIZE(count_rows(true), 1);
+    CHECK_SIZE(count_rows(false), 0);
+    end();
+}
+
 static void ends_are_written_together(void)
 {
     begin();
@@ -915,6 +938,44 @@ static void a_stalled_deliverer_is_fenced(void)
     CHECK_INT(server.arrivals, 2000);
     CHECK(judge(2000) <= CONNECTIONS + DELIVERER_ROWS);
     CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+/* What was delivered before it went has an end to be written, whoever has the lease. */
+static void a_store_that_is_away_beyond_the_lease_has_nothing_sent_twice(void)
+{
+    begin();
+    send_messages(1, 600);
+    run(0.05);
+    kept.fails_to_end = kept.fails_to_lease = kept.fails_to_read = true;
+    run(30);
+    CHECK(server.arrivals > 10 * CONNECTIONS);
+    kept.fails_to_end = kept.fails_to_lease = kept.fails_to_read = false;
+    run(30);
+    CHECK_INT(judge(600), 0);
+    CHECK_SIZE(kept.count, 0);
+    end();
+}
+
+/* Its retries were due meanwhile. */
+static void a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out(void)
+{
+    begin();
+    start(&processes[1], "token");
+    run(1);
+    server.is_down = true;
+    send_messages(1, 8);
+    run(1);
+    while (processes[0].count > 0) {
+        run(0.01);
+    }
+    processes[0].stalled_until = now + 20;
+    server.is_down = false;
+    run(19.5);
+    CHECK_INT(server.arrivals, 8);
+    CHECK_INT(judge(8), 0);
+    run(5);
+    CHECK_INT(judge(8), 0);
     end();
 }
 
@@ -1293,6 +1354,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(each_durability_has_a_store),
     CHECK_CASE(a_message_that_can_never_succeed_is_a_letter_and_its_lane_goes_on),
     CHECK_CASE(a_lane_waits_until_a_death_is_written),
+    CHECK_CASE(a_lane_waits_for_a_death_though_another_end_has_failed),
     CHECK_CASE(ends_are_written_together),
     CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
@@ -1308,6 +1370,8 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_killed_deliverer_is_replaced),
     CHECK_CASE(a_dead_holder_of_a_file_lock_is_replaced_at_once),
     CHECK_CASE(a_stalled_deliverer_is_fenced),
+    CHECK_CASE(a_store_that_is_away_beyond_the_lease_has_nothing_sent_twice),
+    CHECK_CASE(a_stalled_deliverer_sends_nothing_once_its_lease_has_run_out),
     CHECK_CASE(a_lane_that_fails_does_not_fill_the_window),
     CHECK_CASE(many_lanes_that_fail_do_not_stop_the_others),
     CHECK_CASE(letters_are_listed_retried_and_discarded),

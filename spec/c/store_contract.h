@@ -400,6 +400,7 @@ static inline void contract_next_goes_on(void)
     CHECK_SIZE(contract_next(store, "source", 0, 10, 1), 1); /* one at least */
     size_t some = contract_next(store, "source", 0, 10, 20);
     CHECK(some >= 3 && some <= 5);
+    CHECK_SIZE(contract_next(store, "source", 0, 10, 18), 4);
     CHECK(contract_end(store, "source", ids[1])); /* out of order, as lanes do it */
     CHECK_SIZE(contract_next(store, "source", 0, 2, 1000), 2);
     CHECK_SIZE(contract_id(1), ids[2]);

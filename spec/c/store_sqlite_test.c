@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "crash_vfs.h"
+#include "file_locks.h"
 #include "file_place.h"
 #include "random.h"
 #include "store_contract.h"
@@ -815,6 +816,25 @@ static void new_lock_file_takes_the_leases(void)
     store_sqlite.close(first);
 }
 
+/* Who has the lock of the new file may be writing: a checkpoint would come between. */
+static void idle_does_nothing_under_an_old_lock_file(void)
+{
+    enum { WRITER = 0 };
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "body") > 0);
+    CHECK_INT(remove(beside("-lock")), 0);
+    struct file_locks *locks = file_locks_open(beside("-lock"));
+    CHECK_INT(file_locks_take(locks, WRITER), FILE_LOCK_HELD);
+    long before = size_of(path);
+    store_sqlite.idle(store);
+    CHECK_SIZE(size_of(path), before);
+    file_locks_close(locks);
+    CHECK(contract_append(store, "source", "body") > 0);
+    store_sqlite.idle(store);
+    CHECK(size_of(path) > before);
+    store_sqlite.close(store);
+}
+
 static void open_elsewhere_in_the_process_is_refused(void)
 {
     if (access("/proc/self/fd", R_OK) != 0) {
@@ -1124,6 +1144,7 @@ int main(int count, char **names)
         CHECK_CASE(network_is_told),
         CHECK_CASE(moved_file_accepts_nothing),
         CHECK_CASE(new_lock_file_takes_the_leases),
+        CHECK_CASE(idle_does_nothing_under_an_old_lock_file),
         CHECK_CASE(open_elsewhere_in_the_process_is_refused),
         CHECK_CASE(space_is_given_back),
         CHECK_CASE(killed_processes_lose_nothing),
