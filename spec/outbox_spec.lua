@@ -323,6 +323,38 @@ describe("a client with an outbox", function()
     assert.truthy(#arrivals() >= 1)
   end)
 
+  it("keeps no collector waiting for what is on its way", function()
+    sandbox:fault { kind = "delay", seconds = 3 }
+    local forgotten = new()
+    assert.is_true(forgotten.messages:create(traffic.message(1)))
+    await(forgotten, function()
+      return #sandbox:received() == 1
+    end)
+    clients, forgotten = {}, nil -- luacheck: ignore
+    local start = core.now()
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(core.now() - start < 2, "the collector waited")
+    sandbox:fault(nil)
+    await_delivery(new())
+    assert.equal(1, #sandbox:received())
+  end)
+
+  it("has the end of Lua wait for what is on its way", function()
+    sandbox:fault { kind = "delay", seconds = 1 }
+    local script = ([[
+      local traffic = require "spec.support.traffic"
+      local client = require("sendapi").client("plain", %q, { base_url = %q, outbox = %q })
+      assert(client.messages:create(traffic.message(1)))
+      repeat
+        client:flush()
+      until require("sendapi.core").now() > %f
+    ]]):format(send_api.token, sandbox.http, directory:path_of "outbox.db", core.now() + 0.5)
+    assert.is_nil(program.start({ program.lua, "-e", script }):read())
+    assert.equal(1, #sandbox:received())
+    assert.equal(0, new():outbox():pending())
+  end)
+
   it("has another process deliver at once what it stores", function()
     local place = directory:path_of "outbox.db"
     local deliverer = program.send { url = sandbox.http, outbox = place, stream = 1, rate = 0 }

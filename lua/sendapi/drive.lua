@@ -109,4 +109,18 @@ function M.close(state, seconds, is_last)
   return true
 end
 
+--- Closes one with an outbox without waiting: the core goes on with what is on its way. Not while a
+-- call is under way.
+---@return boolean done
+function M.abandon(state)
+  if state.finished or not state.options.outbox or engine.pending(state) > 0 then
+    return false
+  end
+  state.closed, state.finished = true, true
+  outbox.abandon(state)
+  state.signer:close()
+  state.endpoint:close(true)
+  return true
+end
+
 return M

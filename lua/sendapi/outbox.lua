@@ -99,6 +99,14 @@ function M.leave(client)
   end
 end
 
+--- The same, of a client that is collected: nobody waits for the answer.
+function M.abandon(client)
+  local ticket, generation = engine.get():command(client.endpoint, "leave")
+  if ticket then
+    engine.expect(ticket, generation, { action = "outbox.leave" })
+  end
+end
+
 --- Asks the store. Waits for the answer, or calls back with it.
 ---@return any answer  with a callback: true when it was asked
 ---@return sendapi.Error|nil err
