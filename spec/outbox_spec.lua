@@ -323,6 +323,26 @@ describe("a client with an outbox", function()
     assert.truthy(#arrivals() >= 1)
   end)
 
+  it("delivers what is pending before it is closed", function()
+    local client = new()
+    for i = 1, 200 do
+      assert.is_true(client.messages:create(traffic.message(i, i % 3)))
+    end
+    client:close(PATIENCE)
+    assert.equal(200, #arrivals())
+    assert.equal(0, client:stats().outbox.pending)
+  end)
+
+  it("is closed soon when nothing can be delivered", function()
+    local client = new()
+    sandbox:fault { kind = "status", status = 503 }
+    assert.is_true(client.messages:create(traffic.message(1)))
+    local start = core.now()
+    client:close(60)
+    assert.is_true(core.now() - start < 10, "it waited")
+    assert.equal(1, client:stats().outbox.pending)
+  end)
+
   it("keeps no collector waiting for what is on its way", function()
     sandbox:fault { kind = "delay", seconds = 3 }
     local forgotten = new()
