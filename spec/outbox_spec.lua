@@ -323,6 +323,58 @@ describe("a client with an outbox", function()
     assert.truthy(#arrivals() >= 1)
   end)
 
+  it("delivers what is pending before it is closed", function()
+    local client = new()
+    for i = 1, 200 do
+      assert.is_true(client.messages:create(traffic.message(i, i % 3)))
+    end
+    client:close(PATIENCE)
+    assert.equal(200, #arrivals())
+    assert.equal(0, client:stats().outbox.pending)
+  end)
+
+  it("is closed soon when nothing can be delivered", function()
+    local client = new()
+    sandbox:fault { kind = "status", status = 503 }
+    assert.is_true(client.messages:create(traffic.message(1)))
+    local start = core.now()
+    client:close(60)
+    assert.is_true(core.now() - start < 10, "it waited")
+    assert.equal(1, client:stats().outbox.pending)
+  end)
+
+  it("keeps no collector waiting for what is on its way", function()
+    sandbox:fault { kind = "delay", seconds = 3 }
+    local forgotten = new()
+    assert.is_true(forgotten.messages:create(traffic.message(1)))
+    await(forgotten, function()
+      return #sandbox:received() == 1
+    end)
+    clients, forgotten = {}, nil -- luacheck: ignore
+    local start = core.now()
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(core.now() - start < 2, "the collector waited")
+    sandbox:fault(nil)
+    await_delivery(new())
+    assert.equal(1, #sandbox:received())
+  end)
+
+  it("has the end of Lua wait for what is on its way", function()
+    sandbox:fault { kind = "delay", seconds = 1 }
+    local script = ([[
+      local traffic = require "spec.support.traffic"
+      local client = require("sendapi").client("plain", %q, { base_url = %q, outbox = %q })
+      assert(client.messages:create(traffic.message(1)))
+      repeat
+        client:flush()
+      until require("sendapi.core").now() > %f
+    ]]):format(send_api.token, sandbox.http, directory:path_of "outbox.db", core.now() + 0.5)
+    assert.is_nil(program.start({ program.lua, "-e", script }):read())
+    assert.equal(1, #sandbox:received())
+    assert.equal(0, new():outbox():pending())
+  end)
+
   it("has another process deliver at once what it stores", function()
     local place = directory:path_of "outbox.db"
     local deliverer = program.send { url = sandbox.http, outbox = place, stream = 1, rate = 0 }

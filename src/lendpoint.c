@@ -11,8 +11,9 @@
  * endpoint:cancel()
  *     What is under way comes back as `closed`.
  *
- * endpoint:close()
- *     Submits nothing more. The engine's thread ends with the last endpoint that is open.
+ * endpoint:close(lingers)
+ *     Submits nothing more. The engine's thread ends with the last endpoint that is open, unless
+ *     it `lingers`: then what is on its way goes on, until another one is the last, or Lua ends.
  */
 
 #include "lendpoint.h"
@@ -164,11 +165,11 @@ int lendpoint_open(lua_State *L)
     return 1;
 }
 
-static void close(struct lendpoint *self)
+static void close(struct lendpoint *self, bool lingers)
 {
     if (!self->closed) {
         self->closed = true;
-        if (--self->owner->open == 0) {
+        if (--self->owner->open == 0 && !lingers) {
             lengine_stop(self->owner);
         }
     }
@@ -176,7 +177,7 @@ static void close(struct lendpoint *self)
 
 static int endpoint_close(lua_State *L)
 {
-    close(check(L, 1));
+    close(check(L, 1), lua_toboolean(L, 2) != 0);
     return 0;
 }
 
@@ -192,7 +193,7 @@ static int endpoint_cancel(lua_State *L)
 static int endpoint_gc(lua_State *L)
 {
     struct lendpoint *self = check(L, 1);
-    close(self);
+    close(self, false);
     endpoint_release(self->endpoint);
     self->endpoint = NULL;
     return 0;

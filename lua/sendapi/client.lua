@@ -133,6 +133,9 @@ end
 
 --- Closes the client: waits for what is under way, then ends the rest with `closed`. Its token is
 -- wiped from memory, and calls return `closed`. Twice is harmless.
+--
+-- Of an outbox that this process delivers, half of the time is for what is pending there, unless
+-- nothing can be delivered; what is left stays there.
 ---@param seconds number|nil to wait at most; the option `close_timeout` unless given
 ---@return true
 function Client:close(seconds)
@@ -239,7 +242,8 @@ function M.make(source_id, token, given)
 end
 
 --- Makes a client of a source. Raises at the caller's line when an argument is wrong; opens no
--- connection and starts no thread: the first call does.
+-- connection and starts no thread: the first call does; with an outbox this one, but for nginx's
+-- master.
 ---@param source_id string the source's id in Engage Digital
 ---@param token string the source's access token, which signs what is sent; kept only as a key
 ---@param given sendapi.ClientOptions|nil

@@ -9,6 +9,8 @@ local runtime = require "sendapi.runtime"
 local M = {}
 
 local CANCELLED = 2 -- seconds within which cancelled requests come back
+local STALLED = 0.5 -- seconds without a delivery after which an outbox is left
+local GLANCE = 0.01 -- seconds between two looks at what it delivers
 
 --- Whether a callback of the client's poll runs now. One that waits in another coroutine, perhaps
 -- for ever, keeps nobody from polling.
@@ -61,14 +63,18 @@ local function run_due(state)
   end
 end
 
+local function run_due_unless_polled(state, host)
+  if not (host.is_polled and host.is_polled()) then
+    run_due(state)
+  end
+end
+
 function M.flush(state, seconds)
   engine.forsake_parent()
   local host = runtime.choose(state.options.runtime)
   local deadline = core.now() + (seconds or math.huge)
   while true do
-    if not (host.is_polled and host.is_polled()) then
-      run_due(state)
-    end
+    run_due_unless_polled(state, host)
     local left = deadline - core.now()
     local pending = engine.pending(state)
     if pending == 0 then
@@ -85,6 +91,33 @@ function M.flush(state, seconds)
   end
 end
 
+--- Waits while this process delivers what is pending in the outbox now; not for what stalls.
+local function let_deliver(state, deadline)
+  local host = runtime.choose(state.options.runtime)
+  local goal = state.endpoint:stats().outbox.accepted
+  local last, since = nil, core.now()
+  while true do
+    run_due_unless_polled(state, host)
+    local figures, now = state.endpoint:stats().outbox, core.now()
+    local ended = figures.accepted - figures.pending
+    if ended ~= last then
+      last, since = ended, now
+    end
+    local is_going_on = figures.deliverer and not figures.paused and now - since < STALLED
+    if ended >= goal or not is_going_on or now >= deadline or not host.pause(GLANCE, state) then
+      return
+    end
+  end
+end
+
+--- Half of the time is for what is pending in the outbox, the rest for what is on its way.
+local function leave_outbox(state, deadline)
+  local now = core.now()
+  let_deliver(state, now + (deadline - now) / 2)
+  outbox.leave(state)
+  return M.flush(state, deadline - core.now())
+end
+
 --- Closes once: a further call while that goes on returns at once, but for the last one, of a state
 -- that is collected while the coroutine that closes it sleeps for ever.
 function M.close(state, seconds, is_last)
@@ -95,8 +128,7 @@ function M.close(state, seconds, is_last)
   local deadline = core.now() + (seconds or state.options.close_timeout)
   local done = M.flush(state, deadline - core.now())
   if done and state.options.outbox then
-    outbox.leave(state)
-    done = M.flush(state, deadline - core.now())
+    done = leave_outbox(state, deadline)
   end
   if not done then
     state.cancelled = true -- what fails from here on is not sent again
@@ -106,6 +138,20 @@ function M.close(state, seconds, is_last)
   state.finished = true -- not before: a coroutine that closes may never be resumed
   state.signer:close()
   state.endpoint:close()
+  return true
+end
+
+--- Closes one with an outbox without waiting: the core goes on with what is on its way. Not while a
+-- call is under way.
+---@return boolean done
+function M.abandon(state)
+  if state.finished or not state.options.outbox or engine.pending(state) > 0 then
+    return false
+  end
+  state.closed, state.finished = true, true
+  outbox.abandon(state)
+  state.signer:close()
+  state.endpoint:close(true)
   return true
 end
 

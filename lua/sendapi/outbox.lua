@@ -53,7 +53,8 @@ local MOST_ID = 9000000000000000
 -- a time delivers a source, and another once it ends: at once with a file, within 10 s with
 -- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
 -- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
--- pauses, probes, and gives nothing up.
+-- pauses, probes, and gives nothing up. A source needs one client of a process, made once; of
+-- several the newest delivers, and is told of pauses.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
@@ -96,6 +97,14 @@ function M.leave(client)
   local ticket, generation = engine.get():command(client.endpoint, "leave")
   if ticket then
     engine.expect(ticket, generation, { client = client, action = "outbox.leave" }, no)
+  end
+end
+
+--- The same, of a client that is collected: nobody waits for the answer.
+function M.abandon(client)
+  local ticket, generation = engine.get():command(client.endpoint, "leave")
+  if ticket then
+    engine.expect(ticket, generation, { action = "outbox.leave" })
   end
 end
 

@@ -94,22 +94,38 @@ function M.prepare(source_id, token, given)
   return source_url and resolved, message or source_url, driver
 end
 
+--- Has a function called when a table is collected.
+local function when_collected(object, finalize)
+  local newproxy = rawget(_G, "newproxy")
+  if newproxy then -- Lua 5.1 and LuaJIT have no __gc for tables
+    object.sentinel = newproxy(true)
+    getmetatable(object.sentinel).__gc = finalize
+    return object
+  end
+  return setmetatable(object, { __gc = finalize })
+end
+
+local last -- is made after each state, so that it is finalized before all of them when Lua ends
+local is_ending = false
+
+local function make_last()
+  local object = {}
+  last = when_collected(object, function()
+    is_ending = is_ending or last == object
+  end)
+end
+
 --- A state that nothing refers to any more has nothing under way, unless Lua itself ends: then it
--- is given the time that the option `close_timeout` says.
+-- is given the time that the option `close_timeout` says. The collector waits for no outbox.
 local function close_when_collected(state)
-  local function close()
+  return when_collected(state, function()
     states[state] = nil
     state.ended = rawget(_G, "ngx") ~= nil -- whose requests are gone: nothing of theirs may run
     state.options.runtime = "blocking"
-    drive.close(state, nil, true)
-  end
-  local newproxy = rawget(_G, "newproxy")
-  if newproxy then -- Lua 5.1 and LuaJIT have no __gc for tables
-    state.sentinel = newproxy(true)
-    getmetatable(state.sentinel).__gc = close
-    return state
-  end
-  return setmetatable(state, { __gc = close })
+    if is_ending or not drive.abandon(state) then
+      drive.close(state, nil, true)
+    end
+  end)
 end
 
 --- The signer and the endpoint come first, so that they are finalized last. What is passed
@@ -130,6 +146,7 @@ function M.new(source_id, token, resolved, source_url, driver)
     signer = signer,
     endpoint = open_endpoint(source_id, resolved, source_url, store),
   }
+  make_last()
   engine.set_tag(state, tag)
   if driver then
     outbox.begin(state)
