@@ -8,6 +8,8 @@ local temporary = require "spec.support.temporary"
 
 local nginx = {}
 
+-- A unix socket refuses at once who comes when its backlog is full, so it is as long as the longest
+-- queue a spec makes.
 local template = [[
 {{user}}
 {{main}}
@@ -29,7 +31,7 @@ http {
   lua_package_cpath "{{core}};;";
   {{http}}
   server {
-    listen unix:{{socket}};
+    listen unix:{{socket}} backlog=4096;
     location = /pid {
       content_by_lua_block { ngx.print(ngx.worker.pid()) }
     }
@@ -153,7 +155,7 @@ local function start_example_at(port, from, variables)
   local values = gather(self)
   shell.run(("cp -R %s/. %s"):format(from, shell.quote(self.directory)))
   values.file = self.directory .. "/nginx.conf"
-  local listening = ("listen unix:%s; listen 127.0.0.1:%d;"):format(self.socket, port)
+  local listening = ("listen unix:%s backlog=4096; listen 127.0.0.1:%d;"):format(self.socket, port)
   local text = shell.read_file(values.file):gsub("listen [^;]+;", listening)
   shell.write_file(values.file, text)
   values.globals = shell.quote(values.modules .. values.user)
