@@ -50,6 +50,15 @@ local function writer(counts)
   return finalize
 end
 
+--- Garbage of another size each time, and after some hundred times in another number, so that the
+-- collector is elsewhere: it may fall into step with rounds that are alike, and stay so.
+local function litter_differently(round, finalize)
+  local _ = ("s"):rep(round % 101 * (1 + math.floor(round / 500) % 7))
+  for _ = 1, 5 + math.floor(round / 300) % 11 do
+    litter(finalize)
+  end
+end
+
 --- Writes and checks a message again and again, while finalizers do the same with others: until so
 -- many came within it.
 local function check_undisturbed(params, wanted)
@@ -58,10 +67,7 @@ local function check_undisturbed(params, wanted)
   local counts = { within = 0, wrong = 0, room = 0 }
   local finalize = writer(counts)
   for round = 1, 100000 do
-    local _ = ("s"):rep(round % 101) -- so that the collector is elsewhere each time
-    for _ = 1, 10 do
-      litter(finalize)
-    end
+    litter_differently(round, finalize)
     counts.room = 50
     local written = schema:encode(params)
     counts.room = 0
