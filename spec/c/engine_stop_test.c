@@ -108,6 +108,21 @@ static void stop_at_any_moment_loses_nothing(void)
     server_stop(server);
 }
 
+/* A resolver that says at once that there is no such name may be the sooner. */
+static void take_unresolved(struct engine *engine, size_t count)
+{
+    for (size_t taken = 0; taken < count; taken++) {
+        struct request *answer = next_answer(engine);
+        if (!CHECK(answer != NULL)) {
+            return;
+        }
+        enum failure failure = answer->outcome.failure;
+        CHECK(failure == FAILURE_CLOSED || failure == FAILURE_NAME_NOT_RESOLVED);
+        request_free(answer);
+    }
+    CHECK(engine_take(engine) == NULL);
+}
+
 static void stop_does_not_wait_for_a_name(void)
 {
     struct endpoint_settings settings = usual_settings("http://nowhere.invalid/");
@@ -118,7 +133,7 @@ static void stop_does_not_wait_for_a_name(void)
         double began = server_now();
         engine_stop(engine);
         CHECK(server_now() - began < 3);
-        CHECK_SIZE(take_numbered(engine, 6, FAILURE_CLOSED), 0);
+        take_unresolved(engine, 6);
     }
     engine_free(engine);
     endpoint_release(endpoint);

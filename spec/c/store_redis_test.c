@@ -1092,7 +1092,7 @@ static void answer_that_drips(void)
         double began = seconds_now();
         CHECK(!append(store, "body"));
         CHECK_INT(problem.trouble, STORE_UNAVAILABLE);
-        CHECK(seconds_now() - began < 2);
+        CHECK(seconds_now() - began < 5); /* the answer takes ten */
         driver->abandon(store);
     }
     redis_stand_down(&middle);
