@@ -92,7 +92,7 @@ describe("the examples", function()
     local function start(source_id, outbox)
       return nginx.start_example("examples/openresty", {
         SENDAPI_BASE_URL = sandbox.http,
-        SENDAPI_SOURCE_ID = source_id,
+        SENDAPI_SOURCE = source_id,
         SENDAPI_TOKEN = token,
         SENDAPI_OUTBOX = outbox,
       })
@@ -284,7 +284,7 @@ describe("the examples", function()
     it("does not start without its settings, and says so", function()
       local started, message = pcall(nginx.start_example, "examples/openresty", {})
       assert.is_false(started)
-      assert.truthy(message:find("SENDAPI_SOURCE_ID is not set", 1, true))
+      assert.truthy(message:find("SENDAPI_SOURCE is not set", 1, true))
     end)
   end)
 

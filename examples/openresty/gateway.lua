@@ -21,7 +21,7 @@ local client
 --- Makes the client of every worker. To be called in init_by_lua, where an error keeps nginx from
 -- starting; connections come with the first message.
 function M.load()
-  local source_id = os.getenv "SENDAPI_SOURCE_ID" or error "SENDAPI_SOURCE_ID is not set"
+  local source_id = os.getenv "SENDAPI_SOURCE" or error "SENDAPI_SOURCE is not set"
   local token = os.getenv "SENDAPI_TOKEN" or error "SENDAPI_TOKEN is not set"
   client = sendapi.client(source_id, token, {
     deadline = 10, -- seconds, with all attempts: a visitor waits no longer
