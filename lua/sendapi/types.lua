@@ -1,5 +1,5 @@
 ---@meta
---- The shapes that the public functions take and give (the protocol, section 3), for editors.
+--- The shapes that the public functions take and give, for editors.
 -- Nothing here runs; what is checked stands in schema.lua and options.lua.
 
 ---@alias sendapi.Text string|number a number becomes its decimal text
@@ -207,7 +207,7 @@
 ---@field status boolean|string[]|nil what the client sends: all operations, or these
 ---@field typing boolean|string[]|nil
 ---@field users boolean|string[]|nil
----@field options string[]?           the source's (the protocol, section 4)
+---@field options string[]?           the source's, as in `implementation.info`
 ---@field locales table<string, table<string, string>>? buttons' names: language, operation, text
 ---@field store sendapi.Store|false|nil for repeated creates; memory unless given, false: none
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
@@ -223,4 +223,4 @@
 ---@class sendapi.SourceOptions: sendapi.ClientOptions without `source_options`
 ---@field id string               the source's id
 ---@field token string|string[]   during a rotation both, the new one first
----@field options string[]?       the source's (the protocol, section 4)
+---@field options string[]?       the source's, as in `implementation.info`
