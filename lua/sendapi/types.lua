@@ -209,11 +209,11 @@
 ---@field users boolean|string[]|nil
 ---@field options string[]?           the source's, as in `implementation.info`
 ---@field locales table<string, table<string, string>>? buttons' names: language, operation, text
----@field store sendapi.Store|false|nil for repeated creates; memory unless given, false: none
+---@field store sendapi.AnswerStore|false|nil for repeated creates; memory unless given, false: none
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field extra_fields boolean?       let unknown fields pass
 
----@class sendapi.Store
+---@class sendapi.AnswerStore such as nginx's `ngx.shared.DICT`
 ---@field get fun(self, key: string): string|nil
 ---@field set fun(self, key: string, value: string, seconds: number)
 ---@field add (fun(self, key: string, value: string, seconds: number): boolean|nil)|nil true only
