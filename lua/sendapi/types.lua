@@ -6,8 +6,8 @@
 ---@alias sendapi.Date string|number text in any form, or epoch seconds
 
 --- `on_dead` and `on_pause` are called as callbacks are, but keep no loop and no worker from its
--- end. While no call is under way that is: in nginx within about a second; under luv while its loop
--- runs; under cqueues, in ticks and in scripts by `poll` alone, which `pollfd` says to call.
+-- end. While no call is under way they are called in nginx within about a second, under luv while
+-- its loop runs; under cqueues, in ticks and in scripts by `poll` alone, and `pollfd` says when.
 ---@class sendapi.ClientOptions
 ---@field domain string?           `acme`, or a whole host with a dot
 ---@field base_url string?         goes before `domain`
