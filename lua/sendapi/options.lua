@@ -11,8 +11,8 @@ local core = require "sendapi.core"
 ---@field choices string[]? the values allowed
 ---@field shown string?     what the README says of the default
 ---@field unit string?
----@field environment string? the variable that stands in; those of `base_url` and `domain` only when
--- neither is given
+---@field environment string? the variable that stands in; of `base_url` and `domain` when neither
+-- is given
 ---@field sentence string
 
 ---@type sendapi.Option[]

@@ -53,8 +53,8 @@ local MOST_ID = 9000000000000000
 -- a time delivers a source, and another once it ends: at once with a file, within 10 s with
 -- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
 -- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
--- pauses, probes, and gives nothing up. A source needs one client of a process, made once; of
--- several the newest delivers, and is told of pauses.
+-- pauses, probes, and gives nothing up. Make one client of a source in a process, once; of several
+-- the newest delivers, and is told of pauses.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
