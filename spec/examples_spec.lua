@@ -92,7 +92,7 @@ describe("the examples", function()
     local function start(source_id, outbox)
       return nginx.start_example("examples/openresty", {
         SENDAPI_BASE_URL = sandbox.http,
-        SENDAPI_SOURCE_ID = source_id,
+        SENDAPI_SOURCE = source_id,
         SENDAPI_TOKEN = token,
         SENDAPI_OUTBOX = outbox,
       })
@@ -264,6 +264,7 @@ describe("the examples", function()
         gateway:stop()
         assert(sandbox:revive())
         gateway = start("chat", directory:path_of "outbox.db")
+        check_arrivals { "1", "2", "3" } -- though nobody has called yet
         assert.equal(200, (chat "4"))
         check_arrivals { "1", "2", "3", "4" }
       end)
@@ -284,7 +285,7 @@ describe("the examples", function()
     it("does not start without its settings, and says so", function()
       local started, message = pcall(nginx.start_example, "examples/openresty", {})
       assert.is_false(started)
-      assert.truthy(message:find("SENDAPI_SOURCE_ID is not set", 1, true))
+      assert.truthy(message:find("SENDAPI_SOURCE is not set", 1, true))
     end)
   end)
 

@@ -48,7 +48,7 @@ describe("#house the example web_chat", function()
   local function start(source_id, example)
     running = nginx.start_example(example or "examples/web_chat", {
       SENDAPI_BASE_URL = sandbox.http,
-      SENDAPI_SOURCE_ID = source_id or "chat",
+      SENDAPI_SOURCE = source_id or "chat",
       SENDAPI_TOKEN = TOKEN,
     })
     poller = polling.of(running.url .. "/connector", TOKEN)

@@ -96,9 +96,10 @@ describe("the log of a client with an outbox", function()
       shell.quote(pid)
     )
     local settings = " --appendonly no --maxmemory-policy allkeys-lru --requirepass secret"
-    assert.equal(0, shell.run(server .. settings .. " --daemonize yes >/dev/null").status)
+    local manner = " --save '' --daemonize yes >/dev/null"
+    assert.equal(0, shell.run(server .. settings .. manner).status)
     finally(function()
-      shell.run("kill $(cat " .. shell.quote(pid) .. ")")
+      shell.run("kill -KILL $(cat " .. shell.quote(pid) .. ")")
     end)
     local client = new("redis+unix://:secret@" .. socket)
     await(client, "warn: ")

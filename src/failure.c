@@ -76,7 +76,7 @@ static const struct failure_row rows[FAILURE_COUNT] = {
     [FAILURE_NO_MEMORY] = {"no_memory", CLASS_LOCAL, "not enough memory"},
 };
 
-/* The server's texts (the protocol, section 2), each with the status it comes with. */
+/* The server's texts, each with the status it comes with. */
 static const struct {
     long status;
     enum failure failure;

@@ -28,7 +28,7 @@
 SENDAPI_HIDDEN_BEGIN
 
 enum {
-    REQUEST_MAXIMUM = 20971520,  /* bytes of a body (the protocol, section 2) */
+    REQUEST_MAXIMUM = 20971520,  /* bytes of a body: what the server takes */
     RESPONSE_MAXIMUM = 65536,    /* bytes read of an answer */
     OUTCOME_BODY_MAXIMUM = 4096, /* bytes of it that are kept */
     LANE_MAXIMUM = 255,          /* bytes of a lane's key; a longer one is cut */

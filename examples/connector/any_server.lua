@@ -4,7 +4,7 @@
 --   SENDAPI_TOKEN=... lua5.4 any_server.lua /run/connector.sock
 --
 --   location = /connector {
---     client_max_body_size 20m;
+--     client_max_body_size 21m;
 --     include scgi_params;
 --     scgi_pass unix:/run/connector.sock;
 --   }

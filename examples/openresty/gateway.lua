@@ -16,18 +16,27 @@ local sendapi = require "sendapi"
 
 local M = {}
 
+local OUTBOX = os.getenv "SENDAPI_OUTBOX"
 local client
 
 --- Makes the client of every worker. To be called in init_by_lua, where an error keeps nginx from
 -- starting; connections come with the first message.
 function M.load()
-  local source_id = os.getenv "SENDAPI_SOURCE_ID" or error "SENDAPI_SOURCE_ID is not set"
+  local source_id = os.getenv "SENDAPI_SOURCE" or error "SENDAPI_SOURCE is not set"
   local token = os.getenv "SENDAPI_TOKEN" or error "SENDAPI_TOKEN is not set"
   client = sendapi.client(source_id, token, {
     deadline = 10, -- seconds, with all attempts: a visitor waits no longer
     connections = 64,
-    outbox = os.getenv "SENDAPI_OUTBOX", -- a path: what was answered outlives crashes and outages
+    outbox = OUTBOX, -- a path: what was answered outlives crashes and outages
   })
+end
+
+--- Goes on with what the outbox still has, before anybody calls. To be called in
+-- init_worker_by_lua.
+function M.begin()
+  if OUTBOX then
+    client:outbox()
+  end
 end
 
 -- Answers.

@@ -5,7 +5,7 @@ local room = require "room"
 local sendapi = require "sendapi"
 
 local source = sendapi.source {
-  id = os.getenv "SENDAPI_SOURCE_ID" or error "SENDAPI_SOURCE_ID is not set",
+  id = os.getenv "SENDAPI_SOURCE" or error "SENDAPI_SOURCE is not set",
   token = os.getenv "SENDAPI_TOKEN" or error "SENDAPI_TOKEN is not set",
   deadline = 10, -- seconds, with all attempts: a visitor waits no longer
   options = {

@@ -1,4 +1,4 @@
---- The seven actions of the Send API (the protocol, section 2), as data.
+--- The seven actions of the Send API, as data.
 local schema = require "sendapi.schema"
 
 ---@class sendapi.Action

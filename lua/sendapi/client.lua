@@ -119,9 +119,9 @@ end
 
 --- The client's outbox (the option `outbox`): what is pending there, and the dead letters.
 --
--- What is pending is delivered from when the client was made, of one that was made before a fork
--- from the process's first call: in nginx, of a client made in init_by_lua, `client:outbox()` in
--- init_worker_by_lua is that call, and no request need come.
+-- What is pending is delivered from when the client was made. One that was made before a fork, as
+-- in nginx's init_by_lua, delivers from its first call in the process: `client:outbox()` in
+-- init_worker_by_lua is such a call, so that no request need come.
 ---@return sendapi.Outbox
 function Client:outbox()
   local state = state_of(self, "outbox")
@@ -241,8 +241,8 @@ function M.make(source_id, token, given)
   return setmetatable(self, Client)
 end
 
---- Makes a client of a source. Raises at the caller's line when an argument is wrong; opens no
--- connection and starts no thread: the first call does; with an outbox this one, but for nginx's
+--- Makes a client of a source. Raises at the caller's line when an argument is wrong. The first
+-- call starts the thread and opens a connection; with an outbox this one does, but not in nginx's
 -- master.
 ---@param source_id string the source's id in Engage Digital
 ---@param token string the source's access token, which signs what is sent; kept only as a key

@@ -13,6 +13,7 @@ local core = require "sendapi.core"
 ---@field status integer?   HTTP, when there was an answer
 ---@field body string?      what the server said, at most 4096 bytes
 ---@field field string?     with `invalid_params`: the path of what is wrong
+---@field pending integer?  of `client:flush` alone: how many requests are still under way
 local Error = {}
 Error.__index = Error
 Error.__name = "sendapi.Error"

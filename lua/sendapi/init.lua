@@ -79,7 +79,7 @@ local function check_string(value, name)
   end
 end
 
---- The signature of a body: lower-case hex HMAC-SHA512 (the protocol, section 1).
+--- The signature of a body: lower-case hex HMAC-SHA512.
 ---@param token string
 ---@param body string the exact bytes
 ---@return string hex 128 characters

@@ -11,7 +11,8 @@ local core = require "sendapi.core"
 ---@field choices string[]? the values allowed
 ---@field shown string?     what the README says of the default
 ---@field unit string?
----@field environment string? the variable that stands in when neither this nor `instead` is given
+---@field environment string? the variable that stands in; of `base_url` and `domain` when neither
+-- is given
 ---@field sentence string
 
 ---@type sendapi.Option[]
@@ -89,8 +90,8 @@ local list = {
   {
     name = "outbox",
     type = "string",
-    sentence = "a path (SQLite) or `redis://` url where messages are until they are delivered: "
-      .. "calls return once they are stored, and `retry` and `deadline` do not bound delivery",
+    sentence = "a path (SQLite) or `redis://` url: messages are kept there until they are "
+      .. "delivered. Calls return once stored; `retry` and `deadline` do not bound delivery",
   },
   {
     name = "durability",
@@ -102,14 +103,14 @@ local list = {
   {
     name = "on_dead",
     type = "function",
-    sentence = "`(letter)`: the outbox gave a message up; called as callbacks are, in nginx and "
-      .. "under luv though no call be under way, elsewhere then by `poll`",
+    sentence = "`(letter)`: the outbox gave a message up; called as callbacks are, and while no "
+      .. "call is under way too: by nginx and luv themselves, elsewhere by `poll`",
   },
   {
     name = "on_pause",
     type = "function",
-    sentence = "`(err)`: the outbox waits, for the source is at fault; `(nil)`: it goes on; called "
-      .. "like `on_dead`",
+    sentence = "`(err)`: the outbox waits, because the source is at fault; `(nil)`: it goes on; "
+      .. "called like `on_dead`",
   },
   {
     name = "max_pending",

@@ -21,7 +21,7 @@ local MOST_ID = 9000000000000000
 ---@field reason string    what the server or libcurl said
 ---@field status integer?  HTTP, when there was an answer
 ---@field attempts integer
----@field time number      when it was accepted, in seconds since 1970
+---@field time number      when it was accepted, or retried last, in seconds since 1970
 ---@field bytes integer    of its body
 ---@field died number      when it was given up
 ---@field lane string?     the conversation's key
@@ -53,8 +53,8 @@ local MOST_ID = 9000000000000000
 -- a time delivers a source, and another once it ends: at once with a file, within 10 s with
 -- Redis. The bytes and the id are fixed when the call is made, the signature when it is sent. A
 -- message is tried for 72 hours; while the source is at fault (a wrong token, say) delivery
--- pauses, probes, and gives nothing up. A source needs one client of a process, made once; of
--- several the newest delivers, and is told of pauses.
+-- pauses, probes, and gives nothing up. Make one client of a source in a process, once; of several
+-- the newest delivers, and is told of pauses.
 ---@class sendapi.Outbox
 local Outbox = {}
 Outbox.__index = Outbox
@@ -240,8 +240,9 @@ local function chosen(which)
   return nil, "expected a letter's id or a filter"
 end
 
---- Makes a letter pending again, behind what is; or those that a filter matches, or all of them.
--- What dies again meanwhile is not tried once more. With an error some may be pending already.
+--- Makes a letter pending again, behind what is, with a new id and 72 hours of its own; or those
+-- that a filter matches, or all of them. What dies again meanwhile is not tried once more. With an
+-- error some may be pending already.
 ---@param which integer|sendapi.LetterFilter|nil a letter's id, or a filter; nil: all
 ---@param callback fun(count: integer|nil, err: sendapi.Error|nil)|nil
 ---@return integer|nil count how many there were

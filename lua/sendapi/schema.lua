@@ -1,4 +1,4 @@
---- The API's objects as data: the one place that knows their fields (the protocol, section 3).
+--- The API's objects as data: the one place that knows their fields.
 --
 -- The core compiles this once and then checks and writes tables by it; the sandbox reads the same
 -- data to find what a request lacks. Nothing here is code that runs per message.

@@ -1,13 +1,13 @@
 ---@meta
---- The shapes that the public functions take and give (the protocol, section 3), for editors.
+--- The shapes that the public functions take and give, for editors.
 -- Nothing here runs; what is checked stands in schema.lua and options.lua.
 
 ---@alias sendapi.Text string|number a number becomes its decimal text
 ---@alias sendapi.Date string|number text in any form, or epoch seconds
 
 --- `on_dead` and `on_pause` are called as callbacks are, but keep no loop and no worker from its
--- end. While no call is under way that is: in nginx within about a second; under luv while its loop
--- runs; under cqueues, in ticks and in scripts by `poll` alone, which `pollfd` says to call.
+-- end. While no call is under way they are called in nginx within about a second, under luv while
+-- its loop runs; under cqueues, in ticks and in scripts by `poll` alone, and `pollfd` says when.
 ---@class sendapi.ClientOptions
 ---@field domain string?           `acme`, or a whole host with a dot
 ---@field base_url string?         goes before `domain`
@@ -207,13 +207,13 @@
 ---@field status boolean|string[]|nil what the client sends: all operations, or these
 ---@field typing boolean|string[]|nil
 ---@field users boolean|string[]|nil
----@field options string[]?           the source's (the protocol, section 4)
+---@field options string[]?           the source's, as in `implementation.info`
 ---@field locales table<string, table<string, string>>? buttons' names: language, operation, text
----@field store sendapi.Store|false|nil for repeated creates; memory unless given, false: none
+---@field store sendapi.AnswerStore|false|nil for repeated creates; memory unless given, false: none
 ---@field log fun(level: "error"|"warn"|"info", message: string)|nil
 ---@field extra_fields boolean?       let unknown fields pass
 
----@class sendapi.Store
+---@class sendapi.AnswerStore such as nginx's `ngx.shared.DICT`
 ---@field get fun(self, key: string): string|nil
 ---@field set fun(self, key: string, value: string, seconds: number)
 ---@field add (fun(self, key: string, value: string, seconds: number): boolean|nil)|nil true only
@@ -223,4 +223,4 @@
 ---@class sendapi.SourceOptions: sendapi.ClientOptions without `source_options`
 ---@field id string               the source's id
 ---@field token string|string[]   during a rotation both, the new one first
----@field options string[]?       the source's (the protocol, section 4)
+---@field options string[]?       the source's, as in `implementation.info`

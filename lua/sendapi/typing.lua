@@ -1,4 +1,4 @@
---- What the server's rule for typing (the protocol, section 2) means here: at most one
+--- What the server's rule for typing means here: at most one
 -- `typing.start` per thread every two seconds; `typing.stop` resets that.
 --
 -- A start that comes too early is not sent: the server would refuse it, and it says nothing new.

@@ -1,4 +1,4 @@
---- Where a source's requests go (the protocol, section 1).
+--- Where a source's requests go.
 local M = {}
 
 local LOOPBACK = { ["localhost"] = true, ["[::1]"] = true }

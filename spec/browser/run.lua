@@ -15,7 +15,7 @@ local SECONDS = 330 -- at most; a script ends itself before
 local function start_chat(sandbox)
   local is_started, chat = pcall(nginx.start_example, "examples/web_chat", {
     SENDAPI_BASE_URL = sandbox.http,
-    SENDAPI_SOURCE_ID = "chat",
+    SENDAPI_SOURCE = "chat",
     SENDAPI_TOKEN = TOKEN,
   })
   if not is_started then

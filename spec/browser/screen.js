@@ -367,6 +367,7 @@ async function checkWire() {
     await page.click("#copy-lua");
     const lua = await clipboard();
     assert.match(lua, /client\.messages:create \{\n {2}id = "w1-/);
+    assert.match(lua, /os\.getenv "SENDAPI_TOKEN"/); // as the sandbox prints it to be pasted
     await page.click("#copy-curl");
     await until("the command", async () => (await clipboard()).startsWith("curl "));
     const answer = execFileSync("sh", ["-c", await clipboard()], { encoding: "utf8" });

@@ -8,7 +8,7 @@
 #include "exact.h"
 #include "random.h"
 
-/* The server's error table (the protocol, section 2): every row, with its exact text. */
+/* The server's error table: every row, with its exact text. */
 static const struct row {
     long status;
     const char *text;

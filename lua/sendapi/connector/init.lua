@@ -1,4 +1,4 @@
---- A connector: what Engage Digital polls (the protocol, section 4), as a table of functions.
+--- A connector: what Engage Digital polls, as a table of functions.
 --
 -- There is no server in it: whoever has one passes each request's body and signature to `handle`
 -- and sends what comes back.

@@ -1,4 +1,4 @@
---- A source's options (the protocol, section 4), as data, and what contradicts what.
+--- A source's options, as data, and what contradicts what.
 local options = require "sendapi.options"
 
 ---@class sendapi.connector.Option

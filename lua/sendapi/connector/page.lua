@@ -1,4 +1,4 @@
---- The rule by which a `list` answers (the protocol, section 4).
+--- The rule by which a `list` answers.
 local M = {}
 
 local LARGEST_EXACT = 2 ^ 53

@@ -1,4 +1,4 @@
---- What a request asks for, or why it is refused (the protocol, section 4).
+--- What a request asks for, or why it is refused.
 local json = require "sendapi.json"
 
 local M = {

@@ -116,7 +116,7 @@ local function finish(context, key, bytes)
 end
 
 --- Answers a create: by its handler, or by what it answered before.
----@param context { store: sendapi.Store|false, signers: userdata[],
+---@param context { store: sendapi.AnswerStore|false, signers: userdata[],
 --- scopes: table<userdata, string>, log: fun(level: string, message: string) }
 ---@param operation sendapi.connector.Operation
 ---@param request sendapi.ConnectorRequest
@@ -151,7 +151,7 @@ local MOST_ENTRIES = 10000
 local MOST_BYTES = 16777216 -- of keys and values
 
 ---@param limits { entries: integer?, bytes: integer?, now: fun(): number }|nil
----@return sendapi.Store
+---@return sendapi.AnswerStore
 function M.memory(limits)
   limits = limits or {}
   local self = {

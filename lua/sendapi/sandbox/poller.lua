@@ -1,4 +1,4 @@
---- Plays Engage Digital towards a connector (the protocol, section 4): asks what it implements,
+--- Plays Engage Digital towards a connector: asks what it implements,
 -- fetches what is new, hands over what agents write and press.
 --
 -- Pure: the way to the connector, the clock and the key are given. So it works over any transport,

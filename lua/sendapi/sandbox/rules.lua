@@ -1,4 +1,4 @@
---- What the Send API answers to a request: every row of the protocol's error table (section 2).
+--- What the Send API answers to a request: every row of the error table.
 --
 -- Pure: no clock, no key, no network of its own. The checks go in a fixed order, and the first
 -- one that fails gives the answer:

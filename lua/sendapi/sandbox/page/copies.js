@@ -86,7 +86,7 @@ function isElsewhere(origin) {
 
 const client = (exchange, origin) => `local sendapi = require "sendapi"
 
-local client = sendapi.client(${luaString(exchange.source)}, os.getenv "SENDAPI_ACCESS_TOKEN", {
+local client = sendapi.client(${luaString(exchange.source)}, os.getenv "SENDAPI_TOKEN", {
   base_url = ${luaString(origin)},
 ${isElsewhere(origin) ? "  insecure_http = true,\n" : ""}})
 `;
