@@ -83,7 +83,7 @@ function M.flush(state, seconds)
     if left <= 0 or not host.pause(left, state) then
       local err = errors.new({
         code = "timeout",
-        message = ("%d requests are still under way"):format(pending),
+        message = "requests still under way: " .. pending,
       }, "flush")
       err.pending = pending
       return nil, err
