@@ -24,6 +24,7 @@ void deliverer_use(struct deliverer *deliverer, struct endpoint *endpoint, struc
     deliverer->endpoint = endpoint;
     deliverer_forget_pause(deliverer);
     deliverer_start_over(deliverer, moment.now);
+    deliverer_drain(deliverer, moment.now); /* with nothing on its way the next step begins */
 }
 
 void deliverer_step(struct deliverer *deliverer, struct moment moment)

@@ -1195,6 +1195,18 @@ static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
     end();
 }
 
+/* Who closes at once asks whether it delivers. */
+static void the_step_that_stores_a_first_message_has_the_lease(void)
+{
+    begin();
+    accept(&processes[0], new_message(&processes[0], 1, 1));
+    step(&processes[0]);
+    CHECK(confirmed[1]);
+    CHECK(endpoint_figures(processes[0].endpoint).is_deliverer);
+    CHECK_TEXT(kept.holder, processes[0].outbox.owner);
+    end();
+}
+
 /* ---- every call of the store failing ---- */
 
 enum { FAULTY_MESSAGES = 80, FAULTY_BAD = 33 };
@@ -1380,6 +1392,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(the_step_that_stores_a_first_message_has_the_lease),
     CHECK_CASE(one_call_of_the_store_fails),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
 };
