@@ -41,12 +41,11 @@ static bool wants_lease(const struct deliverer *deliverer, double now)
     return deliverer->endpoint != NULL && (!deliverer->is_paused || now >= deliverer->probe_due);
 }
 
+/* What has run out here may be held yet in the store. */
 void deliverer_give_up_lease(struct deliverer *deliverer)
 {
-    if (deliverer->is_holder) {
-        deliverer->driver->release(deliverer->store, deliverer->source);
-        deliverer->is_holder = false;
-    }
+    deliverer->driver->release(deliverer->store, deliverer->source);
+    deliverer->is_holder = false;
     deliverer->lease_due = 0;
 }
 

@@ -151,7 +151,7 @@ struct store_driver {
      */
     enum store_lease (*lease)(struct store *store, const char *source,
                               struct store_problem *problem);
-    void (*release)(struct store *store, const char *source);
+    void (*release)(struct store *store, const char *source); /* harmless when it is not held */
 
     /* How long its leases are; NULL: as the settings said. */
     double (*lease_seconds)(const struct store *store);

@@ -1207,6 +1207,29 @@ static void the_step_that_stores_a_first_message_has_the_lease(void)
     end();
 }
 
+/* The lock of a file stays taken, however long ago the lease has run out. */
+static void who_leaves_after_its_lease_ran_out_gives_it_back(void)
+{
+    begin();
+    struct endpoint_settings settings = processes[0].endpoint->settings;
+    struct hmac *key = hmac_new("token", 5);
+    settings.outbox.key = key;
+    settings.outbox.source = "other"; /* which keeps the store open */
+    struct endpoint *other = endpoint_new(&settings);
+    hmac_free(key);
+    accept(&processes[0], command(other, COMMAND_BEGIN));
+    run(1);
+    kept.fails_to_lease = true;
+    run(11);
+    CHECK_TEXT(kept.holder, processes[0].outbox.owner);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(0.1);
+    CHECK_INT(kept.opened, 1);
+    CHECK_TEXT(kept.holder, "");
+    endpoint_release(other);
+    end();
+}
+
 /* ---- every call of the store failing ---- */
 
 enum { FAULTY_MESSAGES = 80, FAULTY_BAD = 33 };
@@ -1392,6 +1415,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(who_leaves_after_its_lease_ran_out_gives_it_back),
     CHECK_CASE(the_step_that_stores_a_first_message_has_the_lease),
     CHECK_CASE(one_call_of_the_store_fails),
     CHECK_CASE(whatever_happens_nothing_is_lost_and_order_holds),
