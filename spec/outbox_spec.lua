@@ -333,6 +333,26 @@ describe("a client with an outbox", function()
     assert.equal(0, client:stats().outbox.pending)
   end)
 
+  it("delivers what is pending before it is closed, however long each takes", function()
+    sandbox:fault { kind = "delay", seconds = 0.7 }
+    local client = new()
+    for i = 1, 4 do
+      assert.is_true(client.messages:create(traffic.message(i, 1)))
+    end
+    client:close(3 * PATIENCE)
+    assert.same({ "1", "2", "3", "4" }, arrivals())
+  end)
+
+  it("is closed at once where nothing is delivered any more", function()
+    sandbox:fault { kind = "delay", seconds = 2 }
+    local client = new()
+    assert.is_true(client.messages:create(traffic.message(1)))
+    engine.get():close()
+    local start = core.now()
+    client:close(60)
+    assert.is_true(core.now() - start < 10, "it waited")
+  end)
+
   it("is closed soon when nothing can be delivered", function()
     local client = new()
     sandbox:fault { kind = "status", status = 503 }

@@ -93,6 +93,12 @@ double deliverer_oldest(const struct deliverer *deliverer)
     return deliverer->first != NULL ? deliverer->first->time : 0;
 }
 
+bool deliverer_is_failing(const struct deliverer *deliverer)
+{
+    const struct endpoint *endpoint = deliverer->endpoint;
+    return deliverer->is_troubled || (endpoint != NULL && endpoint->trouble != FAILURE_NONE);
+}
+
 bool deliverer_is_bored(const struct deliverer *deliverer)
 {
     return deliverer->rows == 0 && (!deliverer->is_holder || !deliverer->more);

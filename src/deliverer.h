@@ -158,6 +158,9 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
 /* When the first of the rows that it has was accepted; 0 when it has none. */
 double deliverer_oldest(const struct deliverer *deliverer);
 
+/* Whether the last attempt to deliver has failed as it may for all others, or the store has. */
+bool deliverer_is_failing(const struct deliverer *deliverer);
+
 /* Whether it has looked for work and found none. */
 bool deliverer_is_bored(const struct deliverer *deliverer);
 

@@ -81,7 +81,8 @@ struct endpoint_figures {
     uint64_t pending;
     double oldest;     /* when the oldest pending row was accepted, since 1970; 0: there is none */
     bool is_paused;    /* for a fault of the source */
-    bool is_deliverer; /* no other process delivers it now */
+    bool is_failing;   /* no server was found well when it was last tried; or the store fails */
+    bool is_deliverer; /* no other process delivers it now; not once the endpoint has left */
 };
 
 /* Requests in order, linked by next and previous. */

@@ -242,6 +242,7 @@ static void push_outbox(lua_State *L, struct endpoint *endpoint)
         set_number(L, "oldest", figures.oldest);
     }
     set_boolean(L, "paused", figures.is_paused);
+    set_boolean(L, "failing", figures.is_failing);
     set_boolean(L, "deliverer", figures.is_deliverer);
 }
 

@@ -58,6 +58,7 @@ void outbox_count_ends(struct outbox_source *source)
     double oldest = deliverer_oldest(&source->deliverer);
     figures->oldest = figures->pending == 0 ? 0 : oldest > 0 ? oldest : figures->oldest;
     figures->is_paused = source->deliverer.is_paused;
+    figures->is_failing = deliverer_is_failing(&source->deliverer);
     figures->is_deliverer = source->deliverer.is_holder;
 }
 

@@ -104,12 +104,21 @@ bool outbox_attach(struct outbox *outbox, struct endpoint *endpoint, struct mome
     return true;
 }
 
+/* Its figures stay as they are from here on. */
+static void resign(struct endpoint *endpoint)
+{
+    struct endpoint_figures figures = endpoint_figures(endpoint);
+    figures.is_deliverer = false;
+    endpoint_set_figures(endpoint, &figures);
+}
+
 /* What is on its way has its signature already: the key is wiped at once. */
 static void detach(struct attached **link)
 {
     struct attached *attached = *link;
     struct endpoint *endpoint = attached->endpoint;
     *link = attached->next;
+    resign(endpoint);
     hmac_free(endpoint->key);
     endpoint->key = NULL;
     endpoint->source = NULL;

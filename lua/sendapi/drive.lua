@@ -9,7 +9,7 @@ local runtime = require "sendapi.runtime"
 local M = {}
 
 local CANCELLED = 2 -- seconds within which cancelled requests come back
-local STALLED = 0.5 -- seconds without a delivery after which an outbox is left
+local STALLED = 0.5 -- seconds of failures and no delivery after which an outbox is left
 local GLANCE = 0.01 -- seconds between two looks at what it delivers
 
 --- Whether a callback of the client's poll runs now. One that waits in another coroutine, perhaps
@@ -100,7 +100,7 @@ local function let_deliver(state, deadline)
     run_due_unless_polled(state, host)
     local figures, now = state.endpoint:stats().outbox, core.now()
     local ended = figures.accepted - figures.pending
-    if ended ~= last then
+    if ended ~= last or not figures.failing then
       last, since = ended, now
     end
     local is_going_on = figures.deliverer and not figures.paused and now - since < STALLED

@@ -63,7 +63,8 @@
 ---@field pending integer
 ---@field oldest number?    when the oldest pending one was accepted, in seconds since 1970
 ---@field paused boolean    for a fault of the source
----@field deliverer boolean whether this process delivers the source now
+---@field failing boolean   whether the server, or the store, was not well when last tried
+---@field deliverer boolean whether this process delivers the source now, through an open client
 
 ---@class sendapi.Latency of what was delivered or stored, from the call to the answer, in seconds
 ---@field count integer

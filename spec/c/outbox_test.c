@@ -1230,6 +1230,17 @@ static void who_leaves_after_its_lease_ran_out_gives_it_back(void)
     end();
 }
 
+static void who_has_left_is_no_deliverer(void)
+{
+    begin();
+    run(0.1);
+    CHECK(endpoint_figures(processes[0].endpoint).is_deliverer);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(0.1);
+    CHECK(!endpoint_figures(processes[0].endpoint).is_deliverer);
+    end();
+}
+
 /* ---- every call of the store failing ---- */
 
 enum { FAULTY_MESSAGES = 80, FAULTY_BAD = 33 };
@@ -1415,6 +1426,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
+    CHECK_CASE(who_has_left_is_no_deliverer),
     CHECK_CASE(who_leaves_after_its_lease_ran_out_gives_it_back),
     CHECK_CASE(the_step_that_stores_a_first_message_has_the_lease),
     CHECK_CASE(one_call_of_the_store_fails),

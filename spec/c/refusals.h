@@ -189,6 +189,7 @@ static inline void counted_free(void *block)
 #define deliverer_hear refused_deliverer_hear
 #define deliverer_has_run_out refused_deliverer_has_run_out
 #define deliverer_idle refused_deliverer_idle
+#define deliverer_is_failing refused_deliverer_is_failing
 #define deliverer_is_bored refused_deliverer_is_bored
 #define deliverer_oldest refused_deliverer_oldest
 #define deliverer_close refused_deliverer_close
