@@ -375,9 +375,28 @@ describe("a client with an outbox", function()
     collectgarbage()
     collectgarbage()
     assert.is_true(core.now() - start < 2, "the collector waited")
+    assert.is_false(engine.is_busy(), "a loop would go on")
     sandbox:fault(nil)
     await_delivery(new())
     assert.equal(1, #sandbox:received())
+  end)
+
+  it("leaves nothing of a client that is collected", function()
+    local function make_and_forget(count)
+      for _ = 1, count do
+        new()
+        clients[#clients] = nil
+      end
+      collectgarbage()
+      collectgarbage()
+      new():outbox():pending() -- which comes after all that they asked
+      engine.collect()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before = make_and_forget(100)
+    local after = make_and_forget(400)
+    assert.is_true(after - before < 100, after - before) -- kilobytes
   end)
 
   it("has the end of Lua wait for what is on its way", function()

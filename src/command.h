@@ -24,6 +24,7 @@ enum command_kind {
     /* asked; answered once, by the same request */
     COMMAND_BEGIN,   /* deliver from now on */
     COMMAND_LEAVE,   /* deliver no more for this endpoint; answered once nothing is on its way */
+    COMMAND_ABANDON, /* the same, answered at once */
     COMMAND_FIGURES, /* `figures` */
     COMMAND_LETTERS, /* dead letters above `id`, at most `limit`: `letters` */
     COMMAND_RETRY,   /* the letter `id`, or with 0 all, or those of `filter`: `count` */

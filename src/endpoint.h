@@ -100,7 +100,7 @@ struct endpoint {
     /* the caller's own */
     size_t pending;
     size_t pending_bytes;
-    size_t asked; /* of the outbox, and not answered yet; to begin is not counted */
+    size_t asked; /* of the outbox, and not answered yet; to begin or abandon is not counted */
     struct endpoint_counters counters;
 
     /* the scheduler's own */

@@ -10,8 +10,8 @@
 #include "outbox.h"
 
 /* In the order of enum command_kind. */
-static const char *const asked[] = {"begin", "leave",   "figures", "letters",
-                                    "retry", "discard", NULL};
+static const char *const asked[] = {"begin",   "leave", "abandon", "figures",
+                                    "letters", "retry", "discard", NULL};
 static const char *const told[] = {"died", "paused", "resumed", "warned", "troubled"};
 
 /* ---- answers and notices ---- */
@@ -53,10 +53,11 @@ static void push_answer(lua_State *L, const struct command *command)
     lua_setfield(L, -2, "figures");
 }
 
-/* Whether somebody waits for its answer: nobody does for what is told, nor for a beginning. */
+/* Whether somebody waits for its answer: nobody does for what is told, nor to begin or abandon. */
 static bool is_awaited(const struct request *request)
 {
-    return request->command->kind < COMMAND_DIED && request->command->kind != COMMAND_BEGIN;
+    enum command_kind kind = request->command->kind;
+    return kind < COMMAND_DIED && kind != COMMAND_BEGIN && kind != COMMAND_ABANDON;
 }
 
 static void drop_command(struct lengine *self, const struct request *request)
@@ -131,7 +132,8 @@ int lcommand_ask(lua_State *L)
     if (request == NULL) {
         return outcome_refuse(L, FAILURE_NO_MEMORY);
     }
-    bool leaves = request->command->kind == COMMAND_LEAVE;
+    bool leaves =
+        request->command->kind == COMMAND_LEAVE || request->command->kind == COMMAND_ABANDON;
     bool awaited = is_awaited(request);
     uint64_t ticket = ++self->tickets;
     request->ticket = ticket;

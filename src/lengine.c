@@ -24,9 +24,10 @@
  *
  * engine:command(endpoint, kind, id, limit) -> ticket, generation | nil, problem
  *     Asks something of the endpoint's outbox: "begin" to deliver, or "leave" (answered once nothing
- *     is on its way; nil alone: there is nothing to leave), its "figures", "letters" above `id`, at
- *     most `limit`; to "retry" or to "discard" the letter `id`, or all for 0, or those that a
- *     filter matches (lfilter.h), which stands in the id's place.
+ *     is on its way; nil alone: there is nothing to leave) or "abandon" (the same, answered at
+ *     once), its "figures", "letters" above `id`, at most `limit`; to "retry" or to "discard" the
+ *     letter `id`, or all for 0, or those that a filter matches (lfilter.h), which stands in the
+ *     id's place.
  *
  * question:again(seconds) -> boolean
  *     It is sent again after that time, and the same ticket is answered then. False when the engine
@@ -40,7 +41,7 @@
  *
  * engine:pending() -> integer
  *     The requests of all endpoints that were submitted and not taken yet, or not decided, and the
- *     commands, but those to begin.
+ *     commands, but those to begin or to abandon.
  *
  * engine:fileno() -> descriptor | nil, message
  *     Readable when there is something to take.

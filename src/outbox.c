@@ -48,15 +48,24 @@ static void accept_command(struct outbox *outbox, struct outbox_source *source,
     switch (request->command->kind) {
     case COMMAND_BEGIN: outbox_hand_out(outbox, request); break;
     case COMMAND_LEAVE: leave(source, request, moment); break;
+    case COMMAND_ABANDON:
+        outbox_detach_endpoint(source, request->endpoint, moment);
+        outbox_hand_out(outbox, request);
+        break;
     default: put_last(&source->asking_last, request); break;
     }
+}
+
+static bool leaves_outbox(const struct request *request)
+{
+    return request->verb == REQUEST_COMMAND &&
+           (request->command->kind == COMMAND_LEAVE || request->command->kind == COMMAND_ABANDON);
 }
 
 void outbox_accept(struct outbox *outbox, struct request *request, struct moment moment)
 {
     struct endpoint *endpoint = request->endpoint;
-    bool leaves = request->verb == REQUEST_COMMAND && request->command->kind == COMMAND_LEAVE;
-    if (leaves && endpoint->source == NULL) {
+    if (leaves_outbox(request) && endpoint->source == NULL) {
         outbox_hand_out(outbox, request);
     } else if (!outbox_attach(outbox, endpoint, moment)) {
         outbox_hand_back(outbox, request,

@@ -77,13 +77,21 @@ local function is_before_fork()
   return type(ngx) == "table" and ngx.get_phase ~= nil and ngx.get_phase() == "init"
 end
 
+--- Asks what nobody waits for. The entry has the answer forgotten.
+local function ask_unawaited(client, kind)
+  local ticket, generation = engine.get():command(client.endpoint, kind)
+  if ticket then
+    engine.expect(ticket, generation, { action = "outbox." .. kind })
+  end
+end
+
 --- Delivers what is pending from now on, though nothing be sent, and hears what is told of it.
 function M.begin(client)
   if is_before_fork() then
     return
   end
   client.begun = engine.generation()
-  engine.get():command(client.endpoint, "begin")
+  ask_unawaited(client, "begin")
   local host = runtime.choose(client.options.runtime, false)
   if host.listen then
     host.listen()
@@ -100,12 +108,9 @@ function M.leave(client)
   end
 end
 
---- The same, of a client that is collected: nobody waits for the answer.
+--- The same, of a client that is collected: nobody, and no loop, waits for what is on its way.
 function M.abandon(client)
-  local ticket, generation = engine.get():command(client.endpoint, "leave")
-  if ticket then
-    engine.expect(ticket, generation, { action = "outbox.leave" })
-  end
+  ask_unawaited(client, "abandon")
 end
 
 --- Asks the store. Waits for the answer, or calls back with it.
