@@ -44,6 +44,9 @@ local server_block = [[
   location /send {
     content_by_lua_block { send(ngx.var.arg_thread, ngx.var.arg_number) }
   }
+  location /dead {
+    content_by_lua_block { ngx.print(#client:outbox():dead()) }
+  }
   location /pending {
     content_by_lua_block { ngx.print(tostring(client:outbox():pending())) }
   }
@@ -277,6 +280,32 @@ describe("#house an outbox in nginx", function()
       check_quiet()
     end)
   end
+
+  it("a worker that ends leaves what is pending to one that can tell what becomes of it", function()
+    local server = start()
+    sandbox:fault { kind = "delay", seconds = 0.2 }
+    send(1, 40)
+    local old = server:reload()
+    await("the old workers stay", function()
+      local notices = table.concat(server:complaints { "notice" }, "\n")
+      return select(2, notices:gsub(": exiting", "")) == #old
+    end)
+    sandbox:fault { kind = "status", status = 422, text = "No" }
+    await_end(old)
+    await("something remains", function()
+      local _, answer = server:get "/pending"
+      return answer == "0"
+    end)
+    local _, dead = server:get "/dead"
+    local function told()
+      return select(2, shell.read_file(directory:path_of "notes"):gsub("dead refused\n", ""))
+    end
+    await("not all are told", function()
+      return told() >= dead - 1 -- but for one that was on its way
+    end)
+    assert.is_true(tonumber(dead) > 20, dead)
+    check_quiet()
+  end)
 
   it("a worker's first call begins the delivery, too", function()
     start { worker = "" }

@@ -110,10 +110,14 @@ local function let_deliver(state, deadline)
   end
 end
 
---- Half of the time is for what is pending in the outbox, the rest for what is on its way.
+--- Half of the time is for what is pending in the outbox, the rest for what is on its way. A worker
+-- of nginx that ends leaves it to the others, or to the next: nobody can be told any more of what
+-- becomes of it.
 local function leave_outbox(state, deadline)
-  local now = core.now()
-  let_deliver(state, now + (deadline - now) / 2)
+  if not state.ended then
+    local now = core.now()
+    let_deliver(state, now + (deadline - now) / 2)
+  end
   outbox.leave(state)
   return M.flush(state, deadline - core.now())
 end
