@@ -41,10 +41,19 @@ struct request *outbox_finished(struct outbox *outbox, struct request **last)
 
 /* ---- what is told ---- */
 
-/* A notice to the endpoint that delivers; NULL when it is not to be given. */
+/* The endpoint that delivers, or one that leaves, and waits for what is on its way. */
+static struct endpoint *listener(const struct outbox_source *source)
+{
+    if (source->attached != NULL) {
+        return source->attached->endpoint;
+    }
+    return source->leaving != NULL ? source->leaving->endpoint : NULL;
+}
+
+/* A notice to whoever listens; NULL when it is not to be given. */
 static struct request *new_notice(const struct outbox_source *source, enum command_kind kind)
 {
-    struct endpoint *endpoint = source->attached != NULL ? source->attached->endpoint : NULL;
+    struct endpoint *endpoint = listener(source);
     if (endpoint == NULL || atomic_load(&endpoint->notices) >= OUTBOX_NOTICES) {
         return NULL;
     }

@@ -1179,6 +1179,22 @@ static void who_leaves_waits_for_what_is_on_its_way_alone(void)
     end();
 }
 
+static void who_leaves_is_told_what_dies_meanwhile(void)
+{
+    begin();
+    server.bad = 1;
+    send_message(&processes[0], 1);
+    server.latency = 1;
+    run(0.2);
+    CHECK_SIZE(processes[0].count, 1);
+    accept(&processes[0], command(processes[0].endpoint, COMMAND_LEAVE));
+    run(2);
+    CHECK(answered != NULL && answered->command->kind == COMMAND_LEAVE);
+    CHECK_SIZE(count_rows(true), 1);
+    CHECK_INT(notices[COMMAND_DIED], 1);
+    end();
+}
+
 static void what_fails_on_its_way_keeps_nobody_from_leaving(void)
 {
     begin();
@@ -1425,6 +1441,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(filter_ends_with_the_outbox),
     CHECK_CASE(what_others_do_is_seen),
     CHECK_CASE(who_leaves_waits_for_what_is_on_its_way_alone),
+    CHECK_CASE(who_leaves_is_told_what_dies_meanwhile),
     CHECK_CASE(what_fails_on_its_way_keeps_nobody_from_leaving),
     CHECK_CASE(who_has_left_is_no_deliverer),
     CHECK_CASE(who_leaves_after_its_lease_ran_out_gives_it_back),
