@@ -202,6 +202,34 @@ static void little_is_permitted(void)
     (void)redis_do(&server, "ACL DELUSER little");
 }
 
+/* A letter that may not be written leaves its row pending. */
+static void letters_are_not_permitted(void)
+{
+    static const char *const commands[] = {"hset", "zadd", "xdel"};
+    char path[200];
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        CHECK_NOTE("%s", commands[i]);
+        (void)redis_do(&server, "ACL SETUSER half reset on >pass ~* +@all -%s", commands[i]);
+        (void)snprintf(path, sizeof path, "redis+unix://half:pass@%s?prefix=half%zu:", server.path,
+                       i);
+        struct store *store = open_at(path);
+        if (!CHECK(store != NULL)) {
+            continue;
+        }
+        uint64_t id = contract_append(store, "source", "body");
+        CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+        CHECK(!contract_bury(store, "source", id));
+        CHECK_INT(contract_problem.trouble, STORE_UNAVAILABLE);
+        CHECK_SIZE(contract_look(store, "source", 0), 1);
+        (void)redis_do(&server, "ACL SETUSER half +@all");
+        CHECK(contract_bury(store, "source", id));
+        contract_figures(store, "source", 0, 0, 1);
+        CHECK_SIZE(contract_letters(store, "source", 0, 9), 1);
+        driver->close(store);
+    }
+    (void)redis_do(&server, "ACL DELUSER half");
+}
+
 static void passwords(void)
 {
     static const struct {
@@ -1204,6 +1232,7 @@ static const struct check_case cases[] = {
     STORE_CONTRACT_CASES,
     CHECK_CASE(warnings_tell_of_what_may_be_lost),
     CHECK_CASE(little_is_permitted),
+    CHECK_CASE(letters_are_not_permitted),
     CHECK_CASE(passwords),
     CHECK_CASE(db_is_selected),
     CHECK_CASE(opening_makes_nothing),
