@@ -223,12 +223,23 @@ bool sqlite_file_settle(struct sqlite_file *file)
     return !file->is_doubtful;
 }
 
+enum sqlite_file_wal sqlite_file_wal(const struct sqlite_file *file)
+{
+    struct stat status;
+    if (stat(file->wal_path, &status) != 0) {
+        return SQLITE_FILE_WAL_GONE;
+    }
+    return status.st_dev == file->wal_device && status.st_ino == file->wal_inode
+               ? SQLITE_FILE_WAL_OURS
+               : SQLITE_FILE_WAL_ANOTHERS;
+}
+
 void sqlite_file_idle(struct sqlite_file *file)
 {
     if ((!file->is_dirty && !file->is_doubtful) || !sqlite_file_try_lock(file)) {
         return;
     }
-    if (!sqlite_file_settle(file)) {
+    if (sqlite_file_wal(file) == SQLITE_FILE_WAL_ANOTHERS || !sqlite_file_settle(file)) {
         sqlite_file_unlock(file);
         return;
     }
@@ -246,9 +257,8 @@ void sqlite_file_idle(struct sqlite_file *file)
 static bool is_in_place(const struct sqlite_file *file, struct store_problem *problem)
 {
     int has_moved = 0;
-    struct stat status;
     (void)sqlite3_file_control(file->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
-    if (has_moved == 0 && stat(file->wal_path, &status) == 0) {
+    if (has_moved == 0 && sqlite_file_wal(file) == SQLITE_FILE_WAL_OURS) {
         return true;
     }
     return sqlite_file_problem(problem, STORE_UNAVAILABLE,

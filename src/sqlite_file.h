@@ -28,7 +28,8 @@
  */
 
 #include <stdbool.h>
-#include <stdint.h> /* uint64_t */
+#include <stdint.h>    /* uint64_t */
+#include <sys/types.h> /* dev_t ino_t */
 
 #include <sqlite3.h>
 
@@ -50,6 +51,8 @@ struct sqlite_file {
     char *path;      /* absolute, without links */
     char *lock_path; /* beside it: -lock */
     char *wal_path;
+    dev_t wal_device; /* of the WAL that is written to: another may have its name by now */
+    ino_t wal_inode;
     bool is_process_only;
     bool is_relaxed; /* it does not sync what it commits, now */
     bool must_exist;
@@ -104,6 +107,14 @@ bool sqlite_file_follow_locks(struct sqlite_file *file, struct store_problem *pr
  * it could.
  */
 bool sqlite_file_settle(struct sqlite_file *file);
+
+/* What the name of the WAL leads to. What is in one that is gone can still be put into the file. */
+enum sqlite_file_wal {
+    SQLITE_FILE_WAL_OURS,
+    SQLITE_FILE_WAL_GONE,
+    SQLITE_FILE_WAL_ANOTHERS, /* who checkpoints or deletes now damages the file */
+};
+enum sqlite_file_wal sqlite_file_wal(const struct sqlite_file *file);
 
 /* A step of what is to be done when there is time. */
 void sqlite_file_idle(struct sqlite_file *file);

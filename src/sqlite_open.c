@@ -334,6 +334,18 @@ static bool prepare(struct sqlite_file *file, const struct store_settings *setti
            sqlite_file_system(problem, "the outbox's lock file cannot be opened", file->lock_path);
 }
 
+/* Which file the WAL is, that the connection keeps open. */
+static bool know_wal(struct sqlite_file *file)
+{
+    struct stat status;
+    if (stat(file->wal_path, &status) != 0) {
+        return false;
+    }
+    file->wal_device = status.st_dev;
+    file->wal_inode = status.st_ino;
+    return true;
+}
+
 /* Under the writer's lock. */
 static bool open_locked(struct sqlite_file *file, const struct store_settings *settings,
                         const char *const *steps, int versions, struct store_problem *problem)
@@ -356,6 +368,9 @@ static bool open_locked(struct sqlite_file *file, const struct store_settings *s
     }
     if (verdict != SOUND) {
         return false;
+    }
+    if (!know_wal(file)) {
+        return sqlite_file_system(problem, "the outbox's WAL cannot be seen", file->wal_path);
     }
     if (!file_locks_mark(file->locks) || !file_place_sync_folder(file->path)) {
         return sqlite_file_system(problem, "the outbox's folder cannot be written", file->path);
@@ -391,7 +406,9 @@ bool sqlite_file_open(struct sqlite_file *file, const struct store_settings *set
 void sqlite_file_close(struct sqlite_file *file)
 {
     delist(file);
-    bool may_checkpoint = sqlite_file_try_lock(file) && sqlite_file_settle(file);
+    bool may_checkpoint = sqlite_file_try_lock(file) &&
+                          sqlite_file_wal(file) != SQLITE_FILE_WAL_ANOTHERS &&
+                          sqlite_file_settle(file);
     sqlite_file_forbid_checkpoint(file, !may_checkpoint);
     sqlite_file_disconnect(file);
     release(file);

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #if defined(__linux__)
 #include <sys/statfs.h>
@@ -142,6 +143,39 @@ static void second_sqlite_in_the_process(void)
     store_sqlite.close(store);
 }
 
+/* Opens it anew in a process of its own, appends, and dies with all of it in the WAL. */
+static void append_elsewhere(const char *body)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct store *store = contract_open_as("elsewhere");
+        bool fine = store != NULL && contract_append(store, "source", body) > 0;
+        _exit(fine ? 0 : 1);
+    }
+    int status = 1;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+}
+
+/* Another process makes a WAL of its own then: what is written to ours would be lost as before. */
+static void another_wal_has_the_name(void)
+{
+    struct sqlite_copy second;
+    if (!find_second(&second)) {
+        CHECK_SKIP("no second copy can be had");
+        return;
+    }
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "one") > 0);
+    look_and_leave(&second, "SELECT count(*) FROM pending");
+    append_elsewhere("two");
+    CHECK_INT(append_trouble(store), STORE_UNAVAILABLE);
+    store_sqlite.close(store);
+    store = contract_open_as("after");
+    CHECK_SIZE(contract_look(store, "source", 0), 2);
+    store_sqlite.close(store);
+}
+
 /* ---- the file system ---- */
 
 #if defined(__linux__)
@@ -254,6 +288,19 @@ static void file_is_deleted_in_use(void)
     store_sqlite.close(store);
 }
 
+/* What is in it is put into the file by who has it open, and nothing more is written to it. */
+static void wal_is_deleted_in_use(void)
+{
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "body") > 0);
+    CHECK_INT(remove(beside("-wal")), 0);
+    CHECK_INT(append_trouble(store), STORE_UNAVAILABLE);
+    store_sqlite.close(store);
+    store = contract_open_as("after");
+    CHECK_SIZE(contract_look(store, "source", 0), 1);
+    store_sqlite.close(store);
+}
+
 /* What was delivered since the copy was made is delivered again; nothing that is in it is lost. */
 static void file_is_restored_from_a_copy(void)
 {
@@ -323,9 +370,11 @@ int main(int count, char **names)
     static const struct check_case cases[] = {
         CHECK_CASE(host_looks_with_the_same_sqlite),
         CHECK_CASE(second_sqlite_in_the_process),
+        CHECK_CASE(another_wal_has_the_name),
         CHECK_CASE(network_is_refused),
         CHECK_CASE(places_that_may_only_be_read),
         CHECK_CASE(file_is_deleted_in_use),
+        CHECK_CASE(wal_is_deleted_in_use),
         CHECK_CASE(file_is_restored_from_a_copy),
         CHECK_CASE(versions_that_never_were),
         CHECK_CASE(ids_end_before_lua_cannot_tell_them_apart),
