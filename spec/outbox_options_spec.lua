@@ -52,8 +52,12 @@ describe("the option 'outbox'", function()
       ["file:secret.db"] = "'file...'",
       ["sqlite://secret.db"] = "'sqlite://...'",
       [("a"):rep(100) .. "://secret"] = "aaa...'",
+      [" redis://user:secret@host"] = "'://...'",
+      ['"redis://user:secret@host"'] = "'://...'",
+      ["OUTBOX=redis://user:secret@host"] = "'://...'",
     } do
       assert.truthy(refused(outbox):find(expected, 1, true), refused(outbox))
+      assert.falsy(refused(outbox):find("secret", 1, true), refused(outbox))
     end
     for _, outbox in ipairs { 1, true, {}, print } do
       assert.truthy(refused(outbox):find("expected a string", 1, true))

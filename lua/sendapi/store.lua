@@ -29,16 +29,26 @@ Store.__name = "sendapi.Store"
 
 local URLS = { redis = true, ["redis+unix"] = true, rediss = true }
 
+--- What begins a place that may be a url, though it is none of ours; or nil.
+local function beginning_of_url(place)
+  if place:find("://", 1, true) then
+    return (place:match "^(%a[%w+.-]*)://" or "") .. "://..."
+  elseif place:find "^[Rr][Ee][Dd][Ii][Ss][%w+]*[:/]/" or place:find "^file:" then
+    return place:match "^%a+" .. "..."
+  end
+end
+
 --- The name of the store that a place is for, or nil and why there is none. Of what may be a url
 -- the scheme alone is quoted: a password may stand behind it.
 local function store_of(place)
-  local scheme = place:match "^(%a[%w+.-]*)://"
-  if URLS[scheme] then
+  if URLS[place:match "^(%a[%w+.-]*)://"] then
     return "redis"
-  elseif scheme or place:find "^[Rr][Ee][Dd][Ii][Ss][%w+]*[:/]/" or place:find "^file:" then
+  end
+  local beginning = beginning_of_url(place)
+  if beginning then
     return nil,
       ("expected a path, or a url that begins with redis:// or redis+unix://, got '%s'"):format(
-        options.printable(scheme and scheme .. "://..." or place:match "^%a+" .. "...")
+        options.printable(beginning)
       )
   elseif place == ":memory:" then
     return nil, "what is in memory only survives nothing: expected the path of a file"
