@@ -196,7 +196,8 @@ struct store_driver {
 
     /*
      * Makes letters pending again, or discards them: one, or with id 0 all of the source. *count
-     * is how many there were.
+     * is how many there were. Very many go in pieces, between which others write: when it fails some
+     * may be done.
      */
     bool (*retry)(struct store *store, const char *source, uint64_t id, size_t *count,
                   struct store_problem *problem);

@@ -237,11 +237,17 @@ static bool end_rows(struct store *store, const char *name, const struct store_e
 
 /* ---- letters ---- */
 
-/* The keys around one letter, or with id 0 around all. */
+enum {
+    PIECE_LETTERS = 1000,  /* of a transaction */
+    PIECE_BYTES = 4 << 20, /* of their bodies, the last one not counted */
+    PIECE_PAUSE = 5000000, /* nanoseconds between two, in which others that write come in */
+};
+
+/* The keys around one letter, or with id 0 around all that there are. */
 static void range_of(const struct source *source, uint64_t id, sqlite3_int64 range[2])
 {
     range[0] = sqlite_rows_key(source, id > 0 ? id - 1 : 0);
-    range[1] = sqlite_rows_key(source, id > 0 ? id : SQLITE_ROWS_LAST_ID);
+    range[1] = sqlite_rows_key(source, id > 0 ? id : source->last);
 }
 
 static bool revive(struct store *store, struct source *source, sqlite3_int64 old,
@@ -281,61 +287,73 @@ static bool first_letter(struct store *store, const sqlite3_int64 range[2], sqli
     return sqlite_rows_ended(statement);
 }
 
-static bool revive_all(struct store *store, struct source *source, sqlite3_int64 range[2],
-                       size_t *count)
+static bool discard_one(struct store *store, struct source *source, sqlite3_int64 key)
 {
-    sqlite3_int64 length = 0;
-    for (;;) {
+    const sqlite3_int64 range[] = {key - 1, key};
+    source->dead--;
+    return sqlite_rows_run_with(store, REMOVE_LARGE_LETTERS, 2, range) &&
+           sqlite_rows_run_with(store, REMOVE_LETTERS, 2, range);
+}
+
+/* How far it has come with the letters that are retried or discarded. */
+struct settling {
+    bool is_retry;
+    uint64_t id;            /* of the only one; 0: all */
+    sqlite3_int64 range[2]; /* around those that are left */
+    bool is_begun;
+    bool is_over;
+    size_t count;
+};
+
+static bool settle_some(struct store *store, struct source *source, struct settling *settling)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < PIECE_LETTERS && bytes < PIECE_BYTES; i++) {
         sqlite3_int64 key = 0;
-        if (!first_letter(store, range, &key, &length)) {
+        sqlite3_int64 length = 0;
+        if (!first_letter(store, settling->range, &key, &length)) {
             return false;
         }
         if (key == 0) {
+            settling->is_over = true;
             return true;
         }
-        if (!revive(store, source, key, length)) {
+        if (!(settling->is_retry ? revive(store, source, key, length)
+                                 : discard_one(store, source, key))) {
             return false;
         }
-        range[0] = key;
-        ++*count;
+        settling->range[0] = key;
+        settling->count++;
+        bytes += (size_t)length;
     }
-}
-
-static bool discard_all(struct store *store, struct source *source, const sqlite3_int64 range[2],
-                        size_t *count)
-{
-    if (!sqlite_rows_run_with(store, REMOVE_LARGE_LETTERS, 2, range) ||
-        !sqlite_rows_run_with(store, REMOVE_LETTERS, 2, range)) {
-        return false;
-    }
-    *count = (size_t)sqlite3_changes(store->file.db);
-    source->dead -= (sqlite3_int64)*count;
     return true;
 }
 
-static bool settle_letters(struct store *store, const char *name, uint64_t id, bool is_retry,
-                           size_t *count, struct store_problem *problem)
+static bool settle_piece(struct store *store, const char *name, struct settling *settling,
+                         struct store_problem *problem)
 {
     struct source source;
-    sqlite3_int64 range[2];
-    *count = 0;
+    size_t before = settling->count;
     if (!sqlite_file_begin(&store->file, SQLITE_FILE_DURABLE, problem)) {
         return false;
     }
     bool is_done = sqlite_rows_find(store, name, &source);
-    if (is_done && (source.number == 0 || id >= SQLITE_ROWS_LAST_ID)) {
+    if (is_done && (source.number == 0 || settling->id >= SQLITE_ROWS_LAST_ID)) {
         sqlite_file_rollback(&store->file);
+        settling->is_over = true;
         return true;
     }
-    range_of(&source, id, range);
-    is_done = is_done && (is_retry ? revive_all(store, &source, range, count)
-                                   : discard_all(store, &source, range, count));
+    if (!settling->is_begun) { /* what dies again meanwhile has a higher id */
+        range_of(&source, settling->id, settling->range);
+        settling->is_begun = true;
+    }
+    is_done = is_done && settle_some(store, &source, settling);
     bool is_finished = finish(store, &source, is_done, problem);
-    *count = is_finished ? *count : 0;
+    settling->count = is_finished ? settling->count : before;
     return is_finished;
 }
 
-/* ---- the driver: each is one stay inside the gate ---- */
+/* ---- the driver: each is one stay inside the gate, or several ---- */
 
 static bool enter(const struct store *store, struct store_problem *problem)
 {
@@ -508,22 +526,32 @@ static bool look(struct store *store, const char *source, uint64_t after, size_t
     return leave(sqlite_visit_source(&all, LIST_ROWS, source, after, count, problem));
 }
 
+/* In pieces, each a stay of its own: nobody waits for a million of them. What is done stays so. */
+static bool settle_letters(struct store *store, const char *source, struct settling settling,
+                           size_t *count, struct store_problem *problem)
+{
+    bool is_fine = true;
+    while (is_fine && !settling.is_over) {
+        if (settling.is_begun) {
+            (void)nanosleep(&(struct timespec){.tv_nsec = PIECE_PAUSE}, NULL);
+        }
+        is_fine = enter(store, problem) && leave(settle_piece(store, source, &settling, problem));
+    }
+    *count = settling.count;
+    return is_fine;
+}
+
 static bool retry(struct store *store, const char *source, uint64_t id, size_t *count,
                   struct store_problem *problem)
 {
-    if (!enter(store, problem)) {
-        return false;
-    }
-    return leave(settle_letters(store, source, id, true, count, problem));
+    return settle_letters(store, source, (struct settling){.is_retry = true, .id = id}, count,
+                          problem);
 }
 
 static bool discard(struct store *store, const char *source, uint64_t id, size_t *count,
                     struct store_problem *problem)
 {
-    if (!enter(store, problem)) {
-        return false;
-    }
-    return leave(settle_letters(store, source, id, false, count, problem));
+    return settle_letters(store, source, (struct settling){.id = id}, count, problem);
 }
 
 static bool sources(struct store *store, bool (*visit)(void *context, const char *source),

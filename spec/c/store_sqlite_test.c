@@ -1048,6 +1048,77 @@ static void *append_all_the_time(void *argument)
     return NULL;
 }
 
+/* Letters that were retried, and whether what was appended meanwhile stands between them. */
+struct order {
+    size_t retried;
+    bool is_new;
+    bool is_between;
+};
+
+static bool keep_order(void *context, const struct store_row *row)
+{
+    struct order *order = context;
+    bool is_new = row->length == 3;
+    order->is_between = order->is_between || (order->is_new && !is_new && order->retried > 0);
+    order->is_new = is_new;
+    order->retried += !is_new;
+    return true;
+}
+
+static void *append_new_ones(void *argument)
+{
+    struct store_problem problem;
+    while (!atomic_load(&is_over)) {
+        struct store_row row = contract_row("lane", "new");
+        CHECK(store_sqlite.append(argument, "source", &row, 1, &problem));
+    }
+    return NULL;
+}
+
+static void make_letters(struct store *store, size_t count)
+{
+    enum { STEP = 100 };
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    for (size_t made = 0; made < count; made += STEP) {
+        struct store_row rows[STEP];
+        struct store_end ends[STEP];
+        for (size_t i = 0; i < STEP; i++) {
+            rows[i] = contract_row("lane", "a letter");
+        }
+        CHECK(store_sqlite.append(store, "source", rows, STEP, &contract_problem));
+        for (size_t i = 0; i < STEP; i++) {
+            ends[i] = (struct store_end){.id = rows[i].id, .code = "refused", .reason = ""};
+        }
+        CHECK(store_sqlite.end(store, "source", ends, STEP, &contract_problem));
+    }
+}
+
+/* Others write while very many letters are retried. */
+static void many_letters_keep_nobody_waiting(void)
+{
+    enum { MANY = 10000 };
+    pthread_t thread;
+    struct order order = {0};
+    struct store *store = contract_begin();
+    struct store *other = contract_open_as("other");
+    make_letters(store, MANY);
+    atomic_store(&is_over, false);
+    CHECK_INT(pthread_create(&thread, NULL, append_new_ones, other), 0);
+    CHECK_SIZE(contract_retry(store, "source", 0), MANY);
+    atomic_store(&is_over, true);
+    (void)pthread_join(thread, NULL);
+    CHECK(store_sqlite.look(store, "source", 0, SIZE_MAX, keep_order, &order, &contract_problem));
+    CHECK_SIZE(order.retried, MANY);
+    CHECK(order.is_between);
+    make_letters(store, MANY);
+    CHECK_SIZE(contract_discard(store, "source", 0), MANY);
+    struct store_figures figures;
+    CHECK(store_sqlite.figures(store, "source", &figures, &contract_problem));
+    CHECK_SIZE(figures.dead, 0);
+    store_sqlite.close(other);
+    store_sqlite.close(store);
+}
+
 /* Forks in the midst of another thread's writing: the child finds SQLite whole. */
 static void forks_in_the_midst(void)
 {
@@ -1150,6 +1221,7 @@ int main(int count, char **names)
         CHECK_CASE(killed_processes_lose_nothing),
         CHECK_CASE(checkpoints_of_many_processes),
         CHECK_CASE(engines_in_threads),
+        CHECK_CASE(many_letters_keep_nobody_waiting),
         CHECK_CASE(forks_in_the_midst),
         CHECK_CASE(childs_store_outlives_its_parents),
     };
