@@ -172,6 +172,23 @@ bool sqlite_file_follow_locks(struct sqlite_file *file, struct store_problem *pr
 
 /* ---- checkpoints ---- */
 
+/* The system may take for written what a sync that failed was to write, and sync it no more. */
+static void note_sync(struct sqlite_file *file, int code)
+{
+    file->is_unsynced = file->is_unsynced || (code == SQLITE_IOERR_FSYNC && !file->is_process_only);
+}
+
+/* Frames behind some that are not on the disk would be lost with them: the WAL begins anew. */
+static int begin_wal_anew(struct sqlite_file *file)
+{
+    if (!file->is_unsynced || sqlite_file_wal(file) == SQLITE_FILE_WAL_ANOTHERS) {
+        return SQLITE_OK;
+    }
+    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    file->is_unsynced = code != SQLITE_OK;
+    return code;
+}
+
 /* Under the writer's lock. A failure leaves the WAL as it is: it is tried again later. */
 static bool checkpoint(struct sqlite_file *file)
 {
@@ -179,6 +196,7 @@ static bool checkpoint(struct sqlite_file *file)
     int done = 0;
     int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
     bool is_whole = code == SQLITE_OK && done >= pages;
+    note_sync(file, code);
     file->wal_limit = is_whole ? SQLITE_FILE_WAL_PAGES : file->wal_pages + SQLITE_FILE_WAL_PAGES;
     return is_whole;
 }
@@ -215,7 +233,9 @@ bool sqlite_file_settle(struct sqlite_file *file)
     if (file->is_doubtful && sqlite_file_ask(file, "PRAGMA user_version", &version) == SQLITE_OK) {
         (void)snprintf(sql, sizeof sql, "BEGIN IMMEDIATE; PRAGMA user_version = %d; COMMIT",
                        version);
-        file->is_doubtful = sqlite_file_execute(file, sql) != SQLITE_OK;
+        int code = sqlite_file_execute(file, sql);
+        file->is_doubtful = code != SQLITE_OK;
+        note_sync(file, code);
         if (sqlite3_get_autocommit(file->db) == 0) {
             (void)sqlite_file_execute(file, "ROLLBACK");
         }
@@ -284,7 +304,8 @@ bool sqlite_file_begin(struct sqlite_file *file, enum sqlite_file_safety safety,
     if (!sqlite_file_follow_locks(file, problem) || !sqlite_file_lock(file, problem)) {
         return false;
     }
-    int code = set_safety(file, safety);
+    int code = begin_wal_anew(file);
+    code = code == SQLITE_OK ? set_safety(file, safety) : code;
     code = code == SQLITE_OK ? sqlite_file_execute(file, "BEGIN IMMEDIATE") : code;
     if (code != SQLITE_OK) {
         sqlite_file_unlock(file);
@@ -311,6 +332,7 @@ bool sqlite_file_commit(struct sqlite_file *file, struct store_problem *problem)
     if (code != SQLITE_OK) {
         (void)sqlite_file_code(file, code, problem);
         file->is_doubtful = true;
+        note_sync(file, code);
         sqlite_file_rollback(file);
         return false;
     }

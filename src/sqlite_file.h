@@ -58,6 +58,7 @@ struct sqlite_file {
     bool must_exist;
     bool is_dirty;    /* written since `idle` had nothing more to do */
     bool is_doubtful; /* what was undone is in the WAL, whole: who recovers it takes it for done */
+    bool is_unsynced; /* a sync has failed: what the WAL has may never reach the disk from there */
     int wal_pages;
     int wal_limit; /* pages past which the next checkpoint is tried */
     unsigned generation;

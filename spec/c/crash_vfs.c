@@ -244,11 +244,14 @@ static int on_truncate(sqlite3_file *file, sqlite3_int64 length)
     return code != SQLITE_OK ? code : real_of(file)->pMethods->xTruncate(real_of(file), length);
 }
 
-/* The real one would only cost time. */
+/* The real one would only cost time. One that fails is not made up for by the next: as on Linux. */
 static int on_sync(sqlite3_file *file, int flags)
 {
     (void)flags;
     int code = meet(SQLITE_IOERR_FSYNC);
+    if (kept_of(file) != NULL && code != SQLITE_OK && !is_dark) {
+        forget_changes(kept_of(file));
+    }
     if (kept_of(file) != NULL && code == SQLITE_OK) {
         sync_changes(kept_of(file));
     }

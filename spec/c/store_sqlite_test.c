@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -389,6 +390,53 @@ static void power_loss_takes_from_process_only(void)
     }
     CHECK(lost > 0);
     printf("    %u rows lost in %d rounds\n", lost, POWER_ROUNDS);
+}
+
+/* Whether what is confirmed after a call failed is there after the power has, too. */
+static bool fail_and_lose_power(long call, bool is_idle, bool *is_there)
+{
+    settle(&contract_settings);
+    crash_vfs_reset((uint64_t)call);
+    crash_vfs_lose_power_at(LONG_MAX);
+    struct store *store = contract_open_as("before");
+    CHECK_INT(contract_lease(store, "source"), STORE_LEASE_HELD);
+    CHECK(contract_end(store, "source", contract_append(store, "source", "1")));
+    crash_vfs_fail_at(crash_vfs_calls() + call, SQLITE_IOERR, false);
+    struct store_row row = contract_row("lane", "2");
+    if (is_idle) {
+        store_sqlite.idle(store);
+    } else {
+        (void)store_sqlite.append(store, "source", &row, 1, &contract_problem);
+    }
+    bool has_failed = crash_vfs_has_failed();
+    crash_vfs_fail_at(-1, 0, false);
+    CHECK(contract_append(store, "source", "3") > 0);
+    crash_vfs_lose_power_at(0);
+    store_sqlite.close(store);
+    crash_vfs_restore();
+    store = contract_open_as("after");
+    size_t count = contract_look(store, "source", 0);
+    *is_there = count > 0 && contract_seen.rows[count - 1].first == '3';
+    store_sqlite.close(store);
+    (void)sweep("", true);
+    return has_failed;
+}
+
+static void power_loss_after_a_failure_loses_nothing(void)
+{
+    if (UNDER_TSAN) {
+        CHECK_SKIP("one thread");
+        return;
+    }
+    for (int is_idle = 0; is_idle <= 1; is_idle++) {
+        bool has_failed = true;
+        for (long call = 0; has_failed; call++) {
+            bool is_there = false;
+            CHECK_NOTE("call %ld, %d", call, is_idle);
+            has_failed = fail_and_lose_power(call, is_idle, &is_there);
+            CHECK(is_there);
+        }
+    }
 }
 
 /* ---- calls that fail ---- */
@@ -1197,6 +1245,7 @@ int main(int count, char **names)
         STORE_CONTRACT_CASES,
         CHECK_CASE(power_loss_loses_nothing),
         CHECK_CASE(power_loss_takes_from_process_only),
+        CHECK_CASE(power_loss_after_a_failure_loses_nothing),
         CHECK_CASE(failing_disk_loses_nothing),
         CHECK_CASE(full_disk_loses_nothing),
         CHECK_CASE(refused_memory_loses_nothing),
