@@ -315,6 +315,23 @@ static bool check_existence(const struct sqlite_file *file, bool is_there,
                                file->lock_path);
 }
 
+/* SQLite opens what may be a journal to go back by, and would wait for ever at a pipe's. */
+static bool check_journal(const struct sqlite_file *file, struct store_problem *problem)
+{
+    struct stat status;
+    size_t size = strlen(file->path) + sizeof "-journal";
+    char *path = malloc(size);
+    if (path == NULL) {
+        return sqlite_file_problem(problem, STORE_NO_MEMORY, "there is no memory left");
+    }
+    (void)snprintf(path, size, "%s-journal", file->path);
+    bool is_fine = stat(path, &status) != 0 || S_ISREG(status.st_mode) ||
+                   sqlite_file_problem(problem, STORE_UNAVAILABLE,
+                                       "what should be a journal is no file (%.256s)", path);
+    free(path);
+    return is_fine;
+}
+
 static bool prepare(struct sqlite_file *file, const struct store_settings *settings,
                     struct store_problem *problem)
 {
@@ -326,7 +343,8 @@ static bool prepare(struct sqlite_file *file, const struct store_settings *setti
     if (file->path == NULL || !set_up(file, file->path)) {
         return sqlite_file_system(problem, "the outbox cannot be opened", settings->path);
     }
-    if (!check_place(file, settings, problem) || !check_existence(file, is_there, problem)) {
+    if (!check_place(file, settings, problem) || !check_existence(file, is_there, problem) ||
+        !check_journal(file, problem)) {
         return false;
     }
     file->locks = file_locks_open(file->lock_path);

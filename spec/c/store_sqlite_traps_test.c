@@ -276,6 +276,21 @@ static void copy_file(const char *from, const char *to)
     (void)close(out);
 }
 
+/* SQLite would wait for ever for somebody to write to it. */
+static void journal_is_a_pipe(void)
+{
+    struct store *store = contract_begin();
+    CHECK(contract_append(store, "source", "body") > 0);
+    store_sqlite.close(store);
+    CHECK_INT(mkfifo(beside("-journal"), 0600), 0);
+    CHECK_INT(open_trouble(), STORE_UNAVAILABLE);
+    CHECK(strstr(contract_problem.reason, "journal") != NULL);
+    CHECK_INT(remove(beside("-journal")), 0);
+    store = contract_open_as("after");
+    CHECK_SIZE(contract_look(store, "source", 0), 1);
+    store_sqlite.close(store);
+}
+
 static void file_is_deleted_in_use(void)
 {
     struct store *store = contract_begin();
@@ -373,6 +388,7 @@ int main(int count, char **names)
         CHECK_CASE(another_wal_has_the_name),
         CHECK_CASE(network_is_refused),
         CHECK_CASE(places_that_may_only_be_read),
+        CHECK_CASE(journal_is_a_pipe),
         CHECK_CASE(file_is_deleted_in_use),
         CHECK_CASE(wal_is_deleted_in_use),
         CHECK_CASE(file_is_restored_from_a_copy),
