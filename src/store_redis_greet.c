@@ -22,6 +22,14 @@ static void info_value(const char *info, const char *name, char *value, size_t s
     }
 }
 
+/* Whether an error has nothing to do with the password: it may be gone the next time. */
+static bool is_passing(const redisReply *reply)
+{
+    const struct redis_refusal *refusal =
+        reply->type == REDIS_REPLY_ERROR ? redis_refusal_of(reply->str) : NULL;
+    return refusal != NULL && strcmp(refusal->word, "WRONGPASS") != 0;
+}
+
 /* What an error to the password means must be said without what the server says. */
 static bool log_in(struct redis_link *link, struct store_problem *problem)
 {
@@ -37,9 +45,15 @@ static bool log_in(struct redis_link *link, struct store_problem *problem)
         return false;
     }
     bool fine = reply->type == REDIS_REPLY_STATUS;
+    bool passes = is_passing(reply);
+    if (passes) {
+        redis_link_refused(link, reply, problem);
+    }
     freeReplyObject(reply);
-    return fine ||
-           redis_problem(problem, link->was_connected ? STORE_UNAVAILABLE : STORE_UNFIT,
+    if (fine || passes) {
+        return fine;
+    }
+    return redis_problem(problem, link->was_connected ? STORE_UNAVAILABLE : STORE_UNFIT,
                          "Redis at %s does not accept the user or the password", url->place);
 }
 

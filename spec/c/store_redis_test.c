@@ -1167,6 +1167,34 @@ static void errors_are_sentences(void)
     }
 }
 
+/* What a server answers to the password that is not about it. */
+static void answers_to_the_password(void)
+{
+    static const struct {
+        const char *text;
+        enum store_trouble trouble;
+        const char *word;
+    } cases[] = {
+        {"-ERR max number of clients reached\r\n", STORE_UNAVAILABLE, "clients"},
+        {"-LOADING Redis is loading the dataset in memory\r\n", STORE_UNAVAILABLE, "loading"},
+        {"-WRONGPASS invalid username-password pair\r\n", STORE_UNFIT, "password"},
+        {"-ERR invalid password secret\r\n", STORE_UNFIT, "password"},
+    };
+    char path[200];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_NOTE("%.20s", cases[i].text);
+        middle = (struct redis_middle){
+            .info = GOOD_INFO, .answer = cases[i].text, .answer_length = strlen(cases[i].text)};
+        redis_stand_in(&middle, server.folder);
+        (void)snprintf(path, sizeof path, "redis+unix://:secret@%s?timeout=2", middle.path);
+        CHECK(open_at(path) == NULL);
+        CHECK_INT(problem.trouble, cases[i].trouble);
+        CHECK(strstr(problem.reason, cases[i].word) != NULL);
+        CHECK(strstr(problem.reason, "secret") == NULL);
+        redis_stand_down(&middle);
+    }
+}
+
 static void servers_that_do_not_fit(void)
 {
     static const struct {
@@ -1260,6 +1288,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(lies_are_seen_through),
     CHECK_CASE(answer_that_drips),
     CHECK_CASE(errors_are_sentences),
+    CHECK_CASE(answers_to_the_password),
     CHECK_CASE(servers_that_do_not_fit),
     CHECK_CASE(two_threads_with_a_store_each),
 };
