@@ -693,6 +693,21 @@ static void a_new_token_resumes_at_once(void)
     end();
 }
 
+static void another_endpoint_may_be_forgotten_while_ends_wait(void)
+{
+    begin();
+    kept.fails_to_end = true;
+    send_messages(1, 5);
+    run(1);
+    struct endpoint *other = new_endpoint("token");
+    accept(&processes[0], command(other, COMMAND_BEGIN));
+    run(1);
+    request_free(answered);
+    answered = NULL;
+    endpoint_release(other);
+    end();
+}
+
 static void another_process_with_a_better_token_takes_over(void)
 {
     begin();
@@ -1421,6 +1436,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
     CHECK_CASE(a_new_token_resumes_at_once),
+    CHECK_CASE(another_endpoint_may_be_forgotten_while_ends_wait),
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
