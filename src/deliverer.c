@@ -22,6 +22,7 @@ void deliverer_init(struct deliverer *deliverer, const struct store_driver *driv
 void deliverer_use(struct deliverer *deliverer, struct endpoint *endpoint, struct moment moment)
 {
     deliverer->endpoint = endpoint;
+    deliverer->is_pause_told = false;
     deliverer_forget_pause(deliverer);
     deliverer_start_over(deliverer, moment.now);
     deliverer_drain(deliverer, moment.now); /* with nothing on its way the next step begins */

@@ -123,6 +123,7 @@ struct deliverer {
 
     bool draining; /* waiting for what is on its way; nothing is read */
     bool is_paused;
+    bool is_pause_told; /* to the present endpoint */
     double probe_due;
     double probe_wait;
     bool is_troubled;

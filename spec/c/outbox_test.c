@@ -693,6 +693,28 @@ static void a_new_token_resumes_at_once(void)
     end();
 }
 
+/* Whoever delivers is told, though another one was told before. */
+static void who_takes_over_a_paused_source_is_told(void)
+{
+    begin();
+    server.token = "right";
+    send_messages(1, 30);
+    run(60);
+    CHECK_INT(notices[COMMAND_PAUSED], 1);
+    struct endpoint *other = new_endpoint("another");
+    accept(&processes[0], command(other, COMMAND_BEGIN));
+    run(60);
+    CHECK_INT(notices[COMMAND_PAUSED], 2);
+    CHECK_INT(notices[COMMAND_RESUMED], 0);
+    server.token = "another";
+    run(61);
+    CHECK_INT(server.arrivals, 30);
+    CHECK_INT(notices[COMMAND_PAUSED], 2);
+    CHECK_INT(notices[COMMAND_RESUMED], 1);
+    endpoint_release(other);
+    end();
+}
+
 static void another_endpoint_may_be_forgotten_while_ends_wait(void)
 {
     begin();
@@ -1437,6 +1459,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
     CHECK_CASE(a_new_token_resumes_at_once),
     CHECK_CASE(another_endpoint_may_be_forgotten_while_ends_wait),
+    CHECK_CASE(who_takes_over_a_paused_source_is_told),
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
