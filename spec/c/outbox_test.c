@@ -715,6 +715,38 @@ static void who_takes_over_a_paused_source_is_told(void)
     end();
 }
 
+static void check_failing(bool is_failing, unsigned troubles)
+{
+    CHECK(endpoint_figures(processes[0].endpoint).is_failing == is_failing);
+    CHECK_INT(notices[COMMAND_TROUBLED], troubles);
+}
+
+/* Of the holder, and of who waits to be it, though there is nothing to deliver. */
+static void a_store_that_is_well_again_is_known_to_be(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_NOTE("held by %u", i);
+        begin();
+        if (i == 1) {
+            (void)snprintf(kept.holder, sizeof kept.holder, "somebody else");
+            kept.lease_until = INFINITY;
+        }
+        run(5);
+        check_failing(false, 0);
+        kept.fails_to_lease = true;
+        run(5);
+        check_failing(true, 1);
+        kept.fails_to_lease = false;
+        run(5);
+        check_failing(false, 1);
+        kept.fails_to_lease = true;
+        run(5);
+        check_failing(true, 2);
+        end();
+    }
+    CHECK_NOTE("%s", "");
+}
+
 static void another_endpoint_may_be_forgotten_while_ends_wait(void)
 {
     begin();
@@ -1460,6 +1492,7 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_new_token_resumes_at_once),
     CHECK_CASE(another_endpoint_may_be_forgotten_while_ends_wait),
     CHECK_CASE(who_takes_over_a_paused_source_is_told),
+    CHECK_CASE(a_store_that_is_well_again_is_known_to_be),
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
