@@ -82,6 +82,9 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
     if (deliverer->is_holder && deliverer->more && !deliverer_has_room(deliverer)) {
         due = sooner(due, deliverer->block_due);
     }
+    if (deliverer->is_holder && deliverer->is_paused && now < deliverer->probe_due) {
+        due = sooner(due, deliverer->probe_due);
+    }
     if (deliverer_may_read(deliverer, now)) {
         double read = deliverer->more ? 0 : deliverer->version_due;
         due = sooner(due, read > deliverer->read_due ? read : deliverer->read_due);

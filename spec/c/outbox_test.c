@@ -21,6 +21,7 @@ enum {
 };
 
 static const double EPOCH = 1700000000; /* the time of day when the clock is 0 */
+static const double DAY = 86400;
 
 /* ---- the server ---- */
 
@@ -693,6 +694,44 @@ static void a_new_token_resumes_at_once(void)
     end();
 }
 
+static void a_message_that_fails_for_itself_does_not_prolong_a_pause(void)
+{
+    begin();
+    server.token = "another";
+    send_messages(1, 60);
+    run(5);
+    CHECK_INT(notices[COMMAND_PAUSED], 1);
+    server.token = "token";
+    server.failing = 3;
+    run(120);
+    CHECK_INT(server.arrivals, 60 - 3 * 6);
+    CHECK_INT(notices[COMMAND_RESUMED], 1);
+    server.failing = 0;
+    run(301);
+    CHECK_INT(server.arrivals, 60);
+    CHECK_INT(judge(60), 0);
+    end();
+}
+
+/* What was accepted long ago has not been tried since, and is not sent into an outage one by one. */
+static void a_pause_is_not_given_up_in_an_outage(void)
+{
+    begin();
+    server.token = "another";
+    send_messages(1, 600);
+    run(5);
+    jump = 4 * DAY;
+    server.is_down = true;
+    run(1.5 * DELIVERER_LEAST);
+    CHECK(count_rows(true) <= 1);
+    server.token = "token";
+    server.is_down = false;
+    run(400);
+    CHECK(server.arrivals >= 599);
+    CHECK_INT(judge(600), 0);
+    end();
+}
+
 /* Whoever delivers is told, though another one was told before. */
 static void who_takes_over_a_paused_source_is_told(void)
 {
@@ -810,8 +849,6 @@ static void an_old_row_has_its_time_all_the_same(void)
     CHECK_INT(server.sent[1].times, 1);
     end();
 }
-
-static const double DAY = 86400;
 
 /* The time of day is set; what was accepted before and after it is delivered once the server is
  * back. */
@@ -1491,8 +1528,10 @@ static const struct check_case cases[] = {
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
     CHECK_CASE(a_new_token_resumes_at_once),
     CHECK_CASE(another_endpoint_may_be_forgotten_while_ends_wait),
+    CHECK_CASE(a_pause_is_not_given_up_in_an_outage),
     CHECK_CASE(who_takes_over_a_paused_source_is_told),
     CHECK_CASE(a_store_that_is_well_again_is_known_to_be),
+    CHECK_CASE(a_message_that_fails_for_itself_does_not_prolong_a_pause),
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),
