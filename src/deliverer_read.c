@@ -63,7 +63,7 @@ static bool enter_row(struct deliverer *deliverer, const struct store_row *from,
     request->ticket = from->id | OUTBOX_TICKET;
     deliverer_link_row(deliverer, row);
     scheduler_accept(deliverer->scheduler, request, moment.now);
-    return true;
+    return request->state != REQUEST_DONE; /* without memory: then none of its lane may go either */
 }
 
 /* Whether the row is to stay in the store for now: its lane waits, or it is here already. */
