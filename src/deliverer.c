@@ -22,6 +22,7 @@ void deliverer_init(struct deliverer *deliverer, const struct store_driver *driv
 void deliverer_use(struct deliverer *deliverer, struct endpoint *endpoint, struct moment moment)
 {
     deliverer->endpoint = endpoint;
+    deliverer->is_pause_told = false;
     deliverer_forget_pause(deliverer);
     deliverer_start_over(deliverer, moment.now);
     deliverer_drain(deliverer, moment.now); /* with nothing on its way the next step begins */
@@ -80,6 +81,9 @@ double deliverer_idle(const struct deliverer *deliverer, double now, double most
     }
     if (deliverer->is_holder && deliverer->more && !deliverer_has_room(deliverer)) {
         due = sooner(due, deliverer->block_due);
+    }
+    if (deliverer->is_holder && deliverer->is_paused && now < deliverer->probe_due) {
+        due = sooner(due, deliverer->probe_due);
     }
     if (deliverer_may_read(deliverer, now)) {
         double read = deliverer->more ? 0 : deliverer->version_due;

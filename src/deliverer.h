@@ -22,6 +22,10 @@
  * back, to be read again once it is done. Only when more than WAITING such heads, or WAITING_BYTES
  * of them, are here, nothing is read until one of them is done.
  *
+ * A paused source is probed by one row after the other. A probe that fails for itself (a 500, say)
+ * says nothing of the source: it is tried again as any other, its lane waits, and the next probe is
+ * a row of another lane.
+ *
  * Ends of what was delivered are written together: at once when there are as many as the endpoint
  * has connections, or ENDS, fewer when the first has waited 2 ms, all before the lease is given
  * back. A death is written before the next of its lane is sent: while that fails nothing is. So a
@@ -123,6 +127,7 @@ struct deliverer {
 
     bool draining; /* waiting for what is on its way; nothing is read */
     bool is_paused;
+    bool is_pause_told; /* to the present endpoint */
     double probe_due;
     double probe_wait;
     bool is_troubled;

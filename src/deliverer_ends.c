@@ -46,8 +46,7 @@ static void end_row(struct deliverer_row *row, enum row_state state, struct mome
 
 static void pause_source(struct deliverer *deliverer, const struct request *fault, double now)
 {
-    bool is_new = !deliverer->is_paused;
-    if (!is_new && deliverer->draining) {
+    if (deliverer->is_paused && deliverer->draining) {
         return; /* it was on its way with the first one */
     }
     deliverer->is_paused = true;
@@ -56,7 +55,8 @@ static void pause_source(struct deliverer *deliverer, const struct request *faul
     if (deliverer->probe_wait > LONGEST_PROBE) {
         deliverer->probe_wait = LONGEST_PROBE;
     }
-    if (is_new) {
+    if (!deliverer->is_pause_told) {
+        deliverer->is_pause_told = true;
         deliverer->ears.paused(deliverer->ears.context, fault);
     }
 }
@@ -71,6 +71,7 @@ static void resume_source(struct deliverer *deliverer)
 {
     if (deliverer->is_paused) {
         deliverer->is_paused = false;
+        deliverer->is_pause_told = false;
         deliverer->more = true;
         deliverer->ears.resumed(deliverer->ears.context);
     }

@@ -58,6 +58,7 @@ static void hold_lease(struct deliverer *deliverer, double now)
         deliverer->knows_version = false;
         deliverer->version_due = 0;
     }
+    deliverer->more = deliverer->more || deliverer->is_troubled; /* a read shows it well */
     deliverer->lease_until = now + deliverer->lease_seconds;
     deliverer->lease_due = now + deliverer->lease_seconds / 3;
 }
@@ -78,6 +79,7 @@ static void ask_for_lease(struct deliverer *deliverer, double now)
         if (deliverer->is_holder || deliverer->ended > 0) {
             deliverer_lose_lease(deliverer, now);
         }
+        deliverer->is_troubled = false;
         deliverer->lease_due = now + lease_interval(deliverer);
         return;
     case STORE_LEASE_UNKNOWN: deliverer_be_troubled(deliverer, &problem); break;

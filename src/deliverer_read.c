@@ -63,7 +63,7 @@ static bool enter_row(struct deliverer *deliverer, const struct store_row *from,
     request->ticket = from->id | OUTBOX_TICKET;
     deliverer_link_row(deliverer, row);
     scheduler_accept(deliverer->scheduler, request, moment.now);
-    return true;
+    return request->state != REQUEST_DONE; /* without memory: then none of its lane may go either */
 }
 
 /* Whether the row is to stay in the store for now: its lane waits, or it is here already. */
@@ -150,20 +150,42 @@ bool deliverer_may_read(const struct deliverer *deliverer, double now)
         return false;
     }
     if (deliverer->is_paused) {
-        return now >= deliverer->probe_due && deliverer->entered == 0;
+        return now >= deliverer->probe_due && deliverer_room(deliverer) > 0 &&
+               deliverer_byte_room(deliverer) > 0 && deliverer_only_waits(deliverer);
     }
     return deliverer_has_room(deliverer);
 }
 
 /* Several reads in a step only pass over rows that stay in the store. */
-void deliverer_read_on(struct deliverer *deliverer, struct moment moment)
+static void read_on(struct deliverer *deliverer, size_t most, struct moment moment)
 {
     enum { READS = 16 };
+    for (int i = 0; i < READS && deliverer->more && read_rows(deliverer, most, moment); i++) {
+    }
+}
+
+/* A row that fails for itself is tried again by the scheduler; the next probe is another one. */
+static void read_probe(struct deliverer *deliverer, struct moment moment)
+{
+    size_t entered = deliverer->entered;
+    if (deliverer->more) {
+        deliverer_block_lanes(deliverer);
+    }
+    read_on(deliverer, 1, moment);
+    if (deliverer->entered > entered) {
+        deliverer->probe_due = moment.now + deliverer->probe_wait;
+    }
+}
+
+void deliverer_read_on(struct deliverer *deliverer, struct moment moment)
+{
     if (!deliverer_may_read(deliverer, moment.now) || moment.now < deliverer->read_due) {
         return;
     }
     look_for_news(deliverer, moment.now);
-    size_t most = deliverer->is_paused ? 1 : DELIVERER_ROWS;
-    for (int i = 0; i < READS && deliverer->more && read_rows(deliverer, most, moment); i++) {
+    if (deliverer->is_paused) {
+        read_probe(deliverer, moment);
+    } else {
+        read_on(deliverer, DELIVERER_ROWS, moment);
     }
 }

@@ -188,6 +188,29 @@ void deliverer_make_room(struct deliverer *deliverer, double now)
     }
 }
 
+bool deliverer_only_waits(const struct deliverer *deliverer)
+{
+    for (const struct deliverer_row *row = deliverer->first; row != NULL; row = row->next) {
+        bool fails = is_tried_again(row) && !row->request->outcome.unreached;
+        if (row->state == ROW_ENTERED && !fails) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void deliverer_block_lanes(struct deliverer *deliverer)
+{
+    for (const struct deliverer_row *row = deliverer->first; row != NULL; row = row->next) {
+        const struct request *request = row->request;
+        size_t length = request->lane_length;
+        if (row->state == ROW_ENTERED && length > 0 &&
+            deliverer_find_blocked(deliverer, request_lane(request), length) == NULL) {
+            (void)block_lane(deliverer, row);
+        }
+    }
+}
+
 /* ---- recalling ---- */
 
 /* From the end, so that no row is let go by the one before it. */

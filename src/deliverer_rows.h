@@ -57,6 +57,12 @@ void deliverer_unblock(struct deliverer *deliverer, uint64_t head);
 /* When others find no room: counts apart what has failed, and puts back the rows behind it. */
 void deliverer_make_room(struct deliverer *deliverer, double now);
 
+/* Whether all that is here and not done has failed at a server, and none of it is on its way. */
+bool deliverer_only_waits(const struct deliverer *deliverer);
+
+/* Leaves in the store what is behind that, as far as there is memory. */
+void deliverer_block_lanes(struct deliverer *deliverer);
+
 /* Has the scheduler give back all that is not on its way. */
 void deliverer_recall_all(struct deliverer *deliverer, double now);
 

@@ -147,6 +147,7 @@ void outbox_detach_all(struct outbox_source *source)
     while (source->attached != NULL) {
         detach(&source->attached);
     }
+    source->deliverer.endpoint = NULL;
 }
 
 /* ---- opening and freeing ---- */

@@ -320,12 +320,12 @@ static void end_keeping(struct keeping *keeping)
     memset(&kept, 0, sizeof kept);
 }
 
-/* While memory is refused, and when there is some again. */
+/* While memory is refused, and when there is some again: so many at once. */
 static void keep_messages(void *argument)
 {
+    const unsigned *at_once = argument;
     struct keeping keeping = {.now = 1};
     struct request *requests[KEPT];
-    (void)argument;
     allow_all();
     scheduler_init(&keeping.scheduler, 1);
     outbox_init(&keeping.outbox, &keeping.scheduler, 1);
@@ -336,7 +336,9 @@ static void keep_messages(void *argument)
     arm();
     for (unsigned i = 0; i < KEPT; i++) {
         outbox_accept(&keeping.outbox, requests[i], keeping_moment(&keeping));
-        step_outbox(&keeping);
+        if ((i + 1) % *at_once == 0) {
+            step_outbox(&keeping);
+        }
     }
     allow_all();
     for (unsigned i = 0; i < 10; i++) {
@@ -351,7 +353,10 @@ static void keep_messages(void *argument)
 
 static void outbox_survives_every_refusal(void)
 {
-    CHECK(refuse_in_turn(keep_messages, NULL) > 20);
+    unsigned one = 1;
+    unsigned all = KEPT;
+    CHECK(refuse_in_turn(keep_messages, &one) > 20);
+    CHECK(refuse_in_turn(keep_messages, &all) > 20);
 }
 
 static void copy_filter(void *argument)

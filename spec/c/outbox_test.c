@@ -21,6 +21,7 @@ enum {
 };
 
 static const double EPOCH = 1700000000; /* the time of day when the clock is 0 */
+static const double DAY = 86400;
 
 /* ---- the server ---- */
 
@@ -693,6 +694,113 @@ static void a_new_token_resumes_at_once(void)
     end();
 }
 
+static void a_message_that_fails_for_itself_does_not_prolong_a_pause(void)
+{
+    begin();
+    server.token = "another";
+    send_messages(1, 60);
+    run(5);
+    CHECK_INT(notices[COMMAND_PAUSED], 1);
+    server.token = "token";
+    server.failing = 3;
+    run(120);
+    CHECK_INT(server.arrivals, 60 - 3 * 6);
+    CHECK_INT(notices[COMMAND_RESUMED], 1);
+    server.failing = 0;
+    run(301);
+    CHECK_INT(server.arrivals, 60);
+    CHECK_INT(judge(60), 0);
+    end();
+}
+
+/* What was accepted long ago has not been tried since, and is not sent into an outage one by one. */
+static void a_pause_is_not_given_up_in_an_outage(void)
+{
+    begin();
+    server.token = "another";
+    send_messages(1, 600);
+    run(5);
+    jump = 4 * DAY;
+    server.is_down = true;
+    run(1.5 * DELIVERER_LEAST);
+    CHECK(count_rows(true) <= 1);
+    server.token = "token";
+    server.is_down = false;
+    run(400);
+    CHECK(server.arrivals >= 599);
+    CHECK_INT(judge(600), 0);
+    end();
+}
+
+/* Whoever delivers is told, though another one was told before. */
+static void who_takes_over_a_paused_source_is_told(void)
+{
+    begin();
+    server.token = "right";
+    send_messages(1, 30);
+    run(60);
+    CHECK_INT(notices[COMMAND_PAUSED], 1);
+    struct endpoint *other = new_endpoint("another");
+    accept(&processes[0], command(other, COMMAND_BEGIN));
+    run(60);
+    CHECK_INT(notices[COMMAND_PAUSED], 2);
+    CHECK_INT(notices[COMMAND_RESUMED], 0);
+    server.token = "another";
+    run(61);
+    CHECK_INT(server.arrivals, 30);
+    CHECK_INT(notices[COMMAND_PAUSED], 2);
+    CHECK_INT(notices[COMMAND_RESUMED], 1);
+    endpoint_release(other);
+    end();
+}
+
+static void check_failing(bool is_failing, unsigned troubles)
+{
+    CHECK(endpoint_figures(processes[0].endpoint).is_failing == is_failing);
+    CHECK_INT(notices[COMMAND_TROUBLED], troubles);
+}
+
+/* Of the holder, and of who waits to be it, though there is nothing to deliver. */
+static void a_store_that_is_well_again_is_known_to_be(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_NOTE("held by %u", i);
+        begin();
+        if (i == 1) {
+            (void)snprintf(kept.holder, sizeof kept.holder, "somebody else");
+            kept.lease_until = INFINITY;
+        }
+        run(5);
+        check_failing(false, 0);
+        kept.fails_to_lease = true;
+        run(5);
+        check_failing(true, 1);
+        kept.fails_to_lease = false;
+        run(5);
+        check_failing(false, 1);
+        kept.fails_to_lease = true;
+        run(5);
+        check_failing(true, 2);
+        end();
+    }
+    CHECK_NOTE("%s", "");
+}
+
+static void another_endpoint_may_be_forgotten_while_ends_wait(void)
+{
+    begin();
+    kept.fails_to_end = true;
+    send_messages(1, 5);
+    run(1);
+    struct endpoint *other = new_endpoint("token");
+    accept(&processes[0], command(other, COMMAND_BEGIN));
+    run(1);
+    request_free(answered);
+    answered = NULL;
+    endpoint_release(other);
+    end();
+}
+
 static void another_process_with_a_better_token_takes_over(void)
 {
     begin();
@@ -741,8 +849,6 @@ static void an_old_row_has_its_time_all_the_same(void)
     CHECK_INT(server.sent[1].times, 1);
     end();
 }
-
-static const double DAY = 86400;
 
 /* The time of day is set; what was accepted before and after it is delivered once the server is
  * back. */
@@ -1421,6 +1527,11 @@ static const struct check_case cases[] = {
     CHECK_CASE(ends_that_cannot_be_written_are_kept_and_nothing_is_sent_again),
     CHECK_CASE(a_wrong_token_pauses_and_loses_nothing),
     CHECK_CASE(a_new_token_resumes_at_once),
+    CHECK_CASE(another_endpoint_may_be_forgotten_while_ends_wait),
+    CHECK_CASE(a_pause_is_not_given_up_in_an_outage),
+    CHECK_CASE(who_takes_over_a_paused_source_is_told),
+    CHECK_CASE(a_store_that_is_well_again_is_known_to_be),
+    CHECK_CASE(a_message_that_fails_for_itself_does_not_prolong_a_pause),
     CHECK_CASE(another_process_with_a_better_token_takes_over),
     CHECK_CASE(a_row_is_tried_for_three_days),
     CHECK_CASE(an_old_row_has_its_time_all_the_same),

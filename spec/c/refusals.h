@@ -203,6 +203,8 @@ static inline void counted_free(void *block)
 #define deliverer_forget_blocked refused_deliverer_forget_blocked
 #define deliverer_unblock refused_deliverer_unblock
 #define deliverer_make_room refused_deliverer_make_room
+#define deliverer_only_waits refused_deliverer_only_waits
+#define deliverer_block_lanes refused_deliverer_block_lanes
 #define deliverer_recall_all refused_deliverer_recall_all
 #define deliverer_start_over refused_deliverer_start_over
 #define deliverer_be_troubled refused_deliverer_be_troubled
