@@ -167,20 +167,24 @@ for name, program in pairs(programs) do
       assert.same(program.waits_in_callbacks and { 2, 3, 1 } or { 1, 2, 3 }, order)
     end)
 
-    test("forgets a client that nobody uses any more", function()
-      local function is_there(source_id)
-        return sendapi.prometheus():find(('source="%s"'):format(source_id), 1, true) ~= nil
+    -- Of several, since LuaJIT may keep one in what it has compiled, and its stack one for a while.
+    test("forgets clients that nobody uses any more", function()
+      local function count()
+        return select(2, sendapi.prometheus():gsub('sendapi_pending{source="forgotten%-', ""))
       end
+      local before = count()
       run(function()
-        local client = new "wrong"
-        client.messages:create(message(1), function() end)
-        assert.is_true(client:flush(PATIENCE))
-        assert.is_true(is_there "wrong")
+        for i = 1, 5 do
+          local client = new("forgotten-" .. i)
+          client.messages:create(message(1), function() end)
+          assert.is_true(client:flush(PATIENCE))
+        end
+        assert.equal(before + 5, count())
       end)
       runtimes.forget_clients()
       collectgarbage()
       collectgarbage()
-      assert.is_false(is_there "wrong")
+      assert.is_true(count() <= before + 1, count())
     end)
 
     -- As a finalizer takes it that closes a client, or a hook that polls.
